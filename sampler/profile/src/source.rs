@@ -1,0 +1,62 @@
+//! Where views and exporters take a profile from: memory, or a recording read as a stream.
+
+use crate::file::FileError;
+use crate::meta::{Meta, Process, Stats, Thread};
+use crate::sample::Sample;
+use crate::tables::Tables;
+
+/// A profile whose tables are in memory and whose samples may be read as a stream, any number of
+/// times. Views and exporters take this, so that a recording of any length needs bounded memory.
+pub trait Source {
+    /// How it was made.
+    fn meta(&self) -> &Meta;
+    /// What happened while recording.
+    fn stats(&self) -> &Stats;
+    /// The interned tables, complete.
+    fn tables(&self) -> &Tables;
+    /// Processes in the order of their ids.
+    fn processes(&self) -> &[Process];
+    /// Threads in the order of their ids.
+    fn threads(&self) -> &[Thread];
+    /// Calls `each` for every sample, in the order in which they were taken.
+    fn for_each_sample(&mut self, each: &mut dyn FnMut(&Sample)) -> Result<(), FileError>;
+}
+
+/// A profile that is wholly in memory: tests, one-shot dumps, windows of the live views.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    /// How it was made.
+    pub meta: Meta,
+    /// What happened while recording.
+    pub stats: Stats,
+    /// The interned tables.
+    pub tables: Tables,
+    /// Processes.
+    pub processes: Vec<Process>,
+    /// Threads.
+    pub threads: Vec<Thread>,
+    /// Samples in the order in which they were taken.
+    pub samples: Vec<Sample>,
+}
+
+impl Source for Profile {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+    fn stats(&self) -> &Stats {
+        &self.stats
+    }
+    fn tables(&self) -> &Tables {
+        &self.tables
+    }
+    fn processes(&self) -> &[Process] {
+        &self.processes
+    }
+    fn threads(&self) -> &[Thread] {
+        &self.threads
+    }
+    fn for_each_sample(&mut self, each: &mut dyn FnMut(&Sample)) -> Result<(), FileError> {
+        self.samples.iter().for_each(each);
+        Ok(())
+    }
+}

@@ -1,0 +1,3 @@
+//! Where things are in an interpreter: one table per version, and how to find out which holds.
+
+pub mod spec;

@@ -1,0 +1,421 @@
+//! What a version of CPython must state so that its memory can be read.
+//!
+//! A [`VersionSpec`] is what the source code of a version fixes (one file each in
+//! [`crate::layout::versions`]); a [`Layout`] is what holds for one process, where the offsets come
+//! from that file (3.8-3.12) or from the table that the process itself publishes (3.13+). Fields are
+//! named as CPython names them. All offsets are in bytes.
+
+use slowpath_profile::BuildFlags;
+
+/// An offset of a field in a structure, in bytes.
+pub type Offset = usize;
+
+/// A CPython version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// As in **3**.14.2.
+    pub major: u8,
+    /// As in 3.**14**.2.
+    pub minor: u8,
+    /// As in 3.14.**2**.
+    pub micro: u8,
+    /// `PY_RELEASE_LEVEL` (0xA alpha, 0xB beta, 0xC candidate, 0xF final) and serial, as the low byte
+    /// of `PY_VERSION_HEX`.
+    pub level_serial: u8,
+}
+
+/// All that reading needs to know of one process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Full version.
+    pub version: Version,
+    /// Build flags.
+    pub build: BuildFlags,
+    /// `_PyRuntimeState`.
+    pub runtime: RuntimeOffsets,
+    /// `PyInterpreterState`.
+    pub interpreter: InterpreterOffsets,
+    /// `PyThreadState`.
+    pub thread: ThreadOffsets,
+    /// `_PyInterpreterFrame`, or `PyFrameObject` before 3.11.
+    pub frame: FrameOffsets,
+    /// `PyCodeObject`.
+    pub code: CodeOffsets,
+    /// Built-in object types.
+    pub object: ObjectOffsets,
+    /// Opcode names and inline cache sizes.
+    pub opcodes: &'static OpcodeTable,
+}
+
+/// `_PyRuntimeState`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuntimeOffsets {
+    /// `interpreters.head`.
+    pub interpreters_head: Offset,
+    /// `_finalizing` (3.9+; `finalizing` on 3.8): the thread state that tears the runtime down.
+    pub finalizing: Offset,
+}
+
+/// `PyInterpreterState`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterpreterOffsets {
+    /// `id`.
+    pub id: Offset,
+    /// `next`.
+    pub next: Offset,
+    /// `threads.head` (`tstate_head` before 3.11).
+    pub threads_head: Offset,
+    /// `threads.main` (3.13+).
+    pub threads_main: Option<Offset>,
+    /// `imports.modules` (`modules` before 3.12): the dict behind `sys.modules`.
+    pub modules: Offset,
+    /// Where the GIL is.
+    pub gil: Gil,
+    /// Where `collecting` of the garbage collector's state is.
+    pub gc_collecting: Field,
+    /// A counter that moves whenever a code object is created or destroyed, and its width. With it
+    /// unchanged, every known code object is still the same: `_code_object_generation` (3.14+),
+    /// `func_state.next_version` (3.12-3.13, moves at least once per new code object). Absent before.
+    pub code_generation: Option<CodeGeneration>,
+}
+
+/// A counter in the interpreter state that tells that code objects may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodeGeneration {
+    /// Offset in `PyInterpreterState`.
+    pub offset: Offset,
+    /// 4 or 8 bytes.
+    pub width: u8,
+    /// Whether 0 means "overflowed, no longer counting" (`next_version`).
+    pub zero_is_unknown: bool,
+}
+
+/// A field that moved between the runtime and the interpreter state over the versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// Offset in `_PyRuntimeState`.
+    Runtime(Offset),
+    /// Offset in `PyInterpreterState`.
+    Interpreter(Offset),
+}
+
+/// `struct _gil_runtime_state` and where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gil {
+    /// Where the structure is.
+    pub place: GilPlace,
+    /// `last_holder`.
+    pub last_holder: Offset,
+    /// `locked`: an `int` that is 1 while the GIL is held.
+    pub locked: Offset,
+    /// `enabled` (free-threaded builds): 0 when there is no GIL.
+    pub enabled: Option<Offset>,
+    /// Size of the structure: a thread that sleeps on a futex in it waits for the GIL.
+    pub size: usize,
+}
+
+/// Where `struct _gil_runtime_state` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GilPlace {
+    /// Embedded in `_PyRuntimeState` as `ceval.gil` (before 3.12).
+    Runtime(Offset),
+    /// Behind the pointer `ceval.gil` in `PyInterpreterState` (3.12+).
+    InterpreterPointer(Offset),
+}
+
+/// `PyThreadState`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThreadOffsets {
+    /// `next`.
+    pub next: Offset,
+    /// `interp`.
+    pub interp: Offset,
+    /// How the current frame is reached.
+    pub frame: FrameLink,
+    /// `thread_id`: `threading.get_ident()`.
+    pub thread_id: Offset,
+    /// `native_thread_id` (3.11+).
+    pub native_thread_id: Option<Offset>,
+    /// `datastack_chunk` (3.11+), followed by `datastack_top` and `datastack_limit`.
+    pub datastack_chunk: Option<Offset>,
+    /// `gil_requested`: an `int` that is 1 while the thread waits for the GIL (3.14+).
+    pub gil_requested: Option<Offset>,
+    /// `c_profilefunc`, `c_tracefunc` (`use_tracing` says whether they are active before 3.12).
+    pub c_profilefunc: Option<Offset>,
+    /// `c_tracefunc`.
+    pub c_tracefunc: Option<Offset>,
+    /// Size of the part that reading needs, up to the end of the last field above.
+    pub size: usize,
+}
+
+/// How a thread state leads to its current frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameLink {
+    /// A field of the thread state: `frame` (3.8-3.10) or `current_frame` (3.13+).
+    Direct(Offset),
+    /// `cframe` (3.11-3.12): a pointer to a `_PyCFrame` on the C stack with its `current_frame`.
+    CFrame {
+        /// `PyThreadState.cframe`.
+        cframe: Offset,
+        /// `_PyCFrame.current_frame`.
+        current_frame: Offset,
+    },
+}
+
+/// `_PyInterpreterFrame` (3.11+) or `PyFrameObject` (3.8-3.10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameOffsets {
+    /// Size of the fixed part, without locals.
+    pub size: usize,
+    /// `previous` (`f_back` before 3.11).
+    pub previous: Offset,
+    /// `f_code`, `f_executable` from 3.13: a pointer whose low bits are a tag from 3.14.
+    pub code: Offset,
+    /// Where the instruction is.
+    pub instruction: Instruction,
+    /// First local variable: `localsplus` (`f_localsplus` before 3.11).
+    pub localsplus: Offset,
+    /// `owner` (3.11+), a byte.
+    pub owner: Option<Offset>,
+    /// The value of `owner` that marks a frame which belongs to the C stack and not to Python code:
+    /// `FRAME_OWNED_BY_CSTACK` (3.12-3.13), `FRAME_OWNED_BY_INTERPRETER` (3.14+).
+    pub owner_shim: Option<u8>,
+    /// `tlbc_index` (free-threaded 3.14+).
+    pub tlbc_index: Option<Offset>,
+}
+
+/// How a frame says where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instruction {
+    /// `f_lasti`, an `int`: an index in units of so many bytes (1 before 3.10, 2 on 3.10).
+    LastIndex {
+        /// Offset of `f_lasti`.
+        offset: Offset,
+        /// Bytes per unit.
+        unit: u8,
+    },
+    /// `prev_instr` (3.11-3.12) or `instr_ptr` (3.13+): an address in the bytecode.
+    Address(Offset),
+}
+
+/// `PyCodeObject`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodeOffsets {
+    /// Size of the fixed part.
+    pub size: usize,
+    /// `co_argcount`.
+    pub argcount: Offset,
+    /// `co_firstlineno`.
+    pub firstlineno: Offset,
+    /// `co_filename`.
+    pub filename: Offset,
+    /// `co_name`.
+    pub name: Offset,
+    /// `co_qualname` (3.11+).
+    pub qualname: Option<Offset>,
+    /// `co_linetable` (`co_lnotab` before 3.10): a bytes object.
+    pub linetable: Offset,
+    /// How that table is encoded.
+    pub linetable_format: LineTableFormat,
+    /// Names of locals: `co_localsplusnames` (3.11+) or `co_varnames`.
+    pub localsplusnames: Offset,
+    /// `co_localspluskinds` (3.11+).
+    pub localspluskinds: Option<Offset>,
+    /// Where the instructions are.
+    pub bytecode: Bytecode,
+    /// `co_tlbc` (free-threaded 3.14+).
+    pub tlbc: Option<Offset>,
+    /// Immutable bytes that tell two code objects at the same address apart (with the text of the
+    /// name), as ranges `(offset, length)`.
+    pub identity: &'static [(Offset, usize)],
+}
+
+/// Encoding of the table that maps instructions to lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineTableFormat {
+    /// `co_lnotab` (3.8-3.9): pairs of byte and signed line increments.
+    Lnotab,
+    /// `co_linetable` of 3.10 (PEP 626): pairs of byte and signed line deltas.
+    Lines,
+    /// `co_linetable` of 3.11+ (PEP 657): variable-length entries with columns.
+    Locations,
+}
+
+/// Where the instructions of a code object are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bytecode {
+    /// `co_code`: a pointer to a bytes object (before 3.11).
+    Object(Offset),
+    /// `co_code_adaptive`: at the end of the object itself; `ob_size` counts 2-byte units (3.11+).
+    Inline(Offset),
+}
+
+/// Layouts of the built-in objects that names, locals and modules are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectOffsets {
+    /// `PyObject.ob_type`.
+    pub ob_type: Offset,
+    /// `PyVarObject.ob_size`.
+    pub ob_size: Offset,
+    /// `PyTypeObject.tp_name`: a C string.
+    pub tp_name: Offset,
+    /// `PyTypeObject.tp_flags`: fast-subclass bits and `Py_TPFLAGS_INLINE_VALUES`, `_MANAGED_DICT`.
+    pub tp_flags: Offset,
+    /// `PyTypeObject.tp_basicsize`.
+    pub tp_basicsize: Offset,
+    /// `PyTypeObject.tp_dictoffset`.
+    pub tp_dictoffset: Offset,
+    /// `PyHeapTypeObject.ht_cached_keys`.
+    pub ht_cached_keys: Offset,
+    /// `PyASCIIObject`/`PyUnicodeObject`.
+    pub unicode: UnicodeOffsets,
+    /// `PyBytesObject.ob_sval`.
+    pub bytes_ob_sval: Offset,
+    /// `PyTupleObject.ob_item`.
+    pub tuple_ob_item: Offset,
+    /// `PyListObject.ob_item`: a pointer.
+    pub list_ob_item: Offset,
+    /// `PyFloatObject.ob_fval`.
+    pub float_ob_fval: Offset,
+    /// `PyLongObject`.
+    pub long: LongOffsets,
+    /// `PyDictObject` and its keys.
+    pub dict: DictOffsets,
+    /// How an instance finds its attributes.
+    pub instance_dict: InstanceDict,
+}
+
+/// `PyASCIIObject` and `PyCompactUnicodeObject`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnicodeOffsets {
+    /// `length`, in code points.
+    pub length: Offset,
+    /// `state`: the bit field with `interned`, `kind`, `compact`, `ascii`.
+    pub state: Offset,
+    /// First bit of `kind` in `state` (`compact` and `ascii` follow after its 3 bits).
+    pub kind_shift: u8,
+    /// `sizeof(PyASCIIObject)`: where the text of a compact ASCII string begins.
+    pub ascii_size: usize,
+    /// `sizeof(PyCompactUnicodeObject)`: where other compact text begins.
+    pub compact_size: usize,
+}
+
+/// `PyLongObject`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LongOffsets {
+    /// `ob_size` (sign and digit count, before 3.12) or `long_value.lv_tag`.
+    pub size_or_tag: Offset,
+    /// Whether the former is `lv_tag` (3.12+).
+    pub tagged: bool,
+    /// `ob_digit`: digits of 30 bits.
+    pub digits: Offset,
+}
+
+/// `PyDictObject` and `PyDictKeysObject`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DictOffsets {
+    /// `ma_keys`.
+    pub ma_keys: Offset,
+    /// `ma_values`.
+    pub ma_values: Offset,
+    /// Layout of the keys object.
+    pub keys: DictKeys,
+    /// Offset of the first value behind `ma_values`, in bytes (`PyDictValues.values`).
+    pub values_first: Offset,
+}
+
+/// `PyDictKeysObject`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DictKeys {
+    /// 3.8-3.10: `dk_size` is a word, entries always carry the hash.
+    Sized {
+        /// `dk_size`.
+        dk_size: Offset,
+        /// `dk_nentries`.
+        dk_nentries: Offset,
+        /// `dk_indices`; entries follow them.
+        dk_indices: Offset,
+    },
+    /// 3.11+: `dk_log2_size`, `dk_log2_index_bytes`, `dk_kind`; entries of kind 1 and 2 are
+    /// (key, value) without the hash.
+    Logarithmic {
+        /// `dk_log2_size`, a byte.
+        dk_log2_size: Offset,
+        /// `dk_log2_index_bytes`, a byte.
+        dk_log2_index_bytes: Offset,
+        /// `dk_kind`, a byte: 0 general, 1 unicode, 2 split.
+        dk_kind: Offset,
+        /// `dk_nentries`.
+        dk_nentries: Offset,
+        /// `dk_indices`; entries follow them.
+        dk_indices: Offset,
+    },
+}
+
+/// How an instance of a Python class finds its attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstanceDict {
+    /// `tp_dictoffset` leads to a dict pointer (3.8-3.10).
+    Offset,
+    /// Before the object: a dict pointer at -3 words, a values pointer at -4 words (3.11).
+    ManagedPair,
+    /// Before the object at -3 words: a dict pointer, or a values pointer plus 1 (3.12).
+    ManagedTagged,
+    /// Dict pointer before the object at -3 words (`managed_words` words before, 1 on free-threaded
+    /// builds); values inline after `tp_basicsize` when the type has `Py_TPFLAGS_INLINE_VALUES` (3.13+).
+    Inline {
+        /// Distance of the managed dict pointer before the object, in words.
+        managed_words: u8,
+    },
+}
+
+/// One opcode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opcode {
+    /// As `dis` prints it; specialised variants under their own name. Empty: not an opcode.
+    pub name: &'static str,
+    /// Inline cache entries that follow it, in 2-byte units.
+    pub caches: u8,
+}
+
+/// Names and cache sizes of all opcodes of a version, by number.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OpcodeTable(pub [Opcode; 256]);
+
+impl OpcodeTable {
+    /// The name of an opcode, or `None` if the number is not one.
+    pub fn name(&self, opcode: u8) -> Option<&'static str> {
+        Some(self.0[opcode as usize].name).filter(|name| !name.is_empty())
+    }
+}
+
+/// What the source code of a version fixes.
+#[derive(Debug)]
+pub struct VersionSpec {
+    /// Minor version of 3.x.
+    pub minor: u8,
+    /// Where offsets come from.
+    pub offsets: OffsetSource,
+    /// Opcodes.
+    pub opcodes: &'static OpcodeTable,
+}
+
+/// Where the offsets of a version come from.
+#[derive(Debug)]
+pub enum OffsetSource {
+    /// This table, exact for all releases of the version (3.8-3.12). The field values are those of a
+    /// release build; `version` and `build` are replaced by what the process says.
+    Table(&'static Layout),
+    /// `_Py_DebugOffsets` that the process publishes (3.13+), plus what that table lacks.
+    Published(&'static PublishedSpec),
+}
+
+/// What `_Py_DebugOffsets` of a version holds and lacks.
+#[derive(Debug)]
+pub struct PublishedSpec {
+    /// Names of its fields in order (each a `uint64_t` after the 8-byte cookie), as
+    /// `structure.field`, such as `thread_state.current_frame`.
+    pub fields: &'static [&'static str],
+    /// What the table lacks, from the headers of that version.
+    pub lacking: &'static Layout,
+}

@@ -1,0 +1,16 @@
+//! Reads Python interpreters from outside: finds them, decodes their memory, takes samples.
+//!
+//! ```text
+//! process --Memory--> layout (version table) --> read (frames, code, text) --> snapshot --> recorder --> Profile
+//!  live | core | recorded pages
+//! ```
+//!
+//! Invariants:
+//! - [`process`] alone makes system calls, and only there is `unsafe` allowed;
+//! - [`layout`] alone knows version numbers; everything after it sees offsets and formats;
+//! - `read` is pure over [`process::memory::Memory`] and a [`layout::spec::Layout`]: no clock, no
+//!   system calls; every pointer chase is bounded and ends in a partial result, not in a panic;
+//! - nothing is ever written to the target, and nothing pauses it unless asked by name.
+
+pub mod layout;
+pub mod process;

@@ -1,0 +1,3 @@
+//! A target process: its memory, its threads, its binaries.
+
+pub mod memory;
