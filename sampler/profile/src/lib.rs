@@ -11,6 +11,7 @@
 //! - all arithmetic that a person is shown (self, total, shares, differences) is in [`view`].
 #![forbid(unsafe_code)]
 
+pub mod batch;
 pub mod file;
 pub mod ids;
 pub mod meta;
@@ -18,6 +19,7 @@ pub mod sample;
 pub mod source;
 pub mod tables;
 
+pub use batch::{Batch, Mark};
 pub use ids::{FrameId, FunctionId, ProcessId, StackId, StringId, ThreadId};
 pub use meta::{BuildFlags, Meta, Mode, Process, SampleDuration, Stats, Thread};
 pub use sample::{Quality, Sample, SampleFlags, ThreadState};

@@ -34,9 +34,13 @@ impl<I: Id, T: Clone + Eq + Hash> Interner<I, T> {
             return id;
         }
         let id = I::from_index(self.values.len());
-        self.values.push(value.clone());
-        self.index.insert(value, id);
+        self.append(value, id);
         id
+    }
+
+    pub(crate) fn append(&mut self, value: T, id: I) {
+        self.values.push(value.clone());
+        self.index.entry(value).or_insert(id);
     }
 
     /// The value with this id, or `None` if the id is of another table (a damaged recording).
