@@ -66,10 +66,18 @@ impl Tables {
     ///
     /// Entries keep their position even if a damaged recording repeats one, so ids never shift.
     pub fn extend(&mut self, batch: &Batch) {
-        batch.strings.iter().for_each(|value| self.strings.push(value.clone()));
-        batch.functions.iter().for_each(|value| self.functions.push(*value));
-        batch.frames.iter().for_each(|value| self.frames.push(*value));
-        batch.stacks.iter().for_each(|value| self.stacks.push(*value));
+        for value in &batch.strings {
+            self.strings.push(value.clone());
+        }
+        for value in &batch.functions {
+            self.functions.push(*value);
+        }
+        for value in &batch.frames {
+            self.frames.push(*value);
+        }
+        for value in &batch.stacks {
+            self.stacks.push(*value);
+        }
     }
 }
 
