@@ -12,5 +12,8 @@
 //!   system calls; every pointer chase is bounded and ends in a partial result, not in a panic;
 //! - nothing is ever written to the target, and nothing pauses it unless asked by name.
 
+pub mod dump;
 pub mod layout;
+pub mod options;
 pub mod process;
+pub mod session;
