@@ -18,6 +18,8 @@ pub mod meta;
 pub mod sample;
 pub mod source;
 pub mod tables;
+#[doc(hidden)]
+pub mod testing;
 
 pub use batch::{Batch, Mark};
 pub use ids::{FrameId, FunctionId, ProcessId, StackId, StringId, ThreadId};
