@@ -180,8 +180,22 @@ pub struct FrameOffsets {
     /// The value of `owner` that marks a frame which belongs to the C stack and not to Python code:
     /// `FRAME_OWNED_BY_CSTACK` (3.12-3.13), `FRAME_OWNED_BY_INTERPRETER` (3.14+).
     pub owner_shim: Option<u8>,
+    /// `is_entry` (3.11 only), a byte: the frame was entered from C code, not by its caller's opcode.
+    pub is_entry: Option<Offset>,
+    /// A byte that says whether the frame runs (before 3.11).
+    pub executing: Option<Executing>,
     /// `tlbc_index` (free-threaded 3.14+).
     pub tlbc_index: Option<Offset>,
+}
+
+/// The byte of a `PyFrameObject` that says whether it runs: a frame on the stack of a thread always
+/// does, so another value tells a torn read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Executing {
+    /// `f_executing` (3.8-3.9) or `f_state` (3.10).
+    pub offset: Offset,
+    /// 1 (3.8-3.9) or `FRAME_EXECUTING`, 0 (3.10).
+    pub value: u8,
 }
 
 /// How a frame says where it is.
@@ -223,11 +237,30 @@ pub struct CodeOffsets {
     pub localspluskinds: Option<Offset>,
     /// Where the instructions are.
     pub bytecode: Bytecode,
+    /// How many words a frame of this code takes on the data stack (3.11+): frames that call each
+    /// other tile the stack without gaps, which tells torn reads.
+    pub frame_words: Option<FrameWords>,
     /// `co_tlbc` (free-threaded 3.14+).
     pub tlbc: Option<Offset>,
     /// Immutable bytes that tell two code objects at the same address apart (with the text of the
     /// name), as ranges `(offset, length)`.
     pub identity: &'static [(Offset, usize)],
+}
+
+/// The size of a frame of some code, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameWords {
+    /// `co_framesize`, an `int` (3.12+).
+    Field(Offset),
+    /// `co_nlocalsplus + co_stacksize + FRAME_SPECIALS_SIZE` (3.11).
+    Sum {
+        /// `co_nlocalsplus`, an `int`.
+        nlocalsplus: Offset,
+        /// `co_stacksize`, an `int`.
+        stacksize: Offset,
+        /// `FRAME_SPECIALS_SIZE`.
+        specials: u32,
+    },
 }
 
 /// Encoding of the table that maps instructions to lines.
