@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod export;
 pub mod file;
 pub mod ids;
 pub mod meta;

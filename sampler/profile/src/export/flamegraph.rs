@@ -1,0 +1,109 @@
+//! Flame graph as one self-contained SVG, drawn by inferno.
+//!
+//! Width is samples. Colours depend on the frame's name alone, so two graphs of one program compare by
+//! eye and the same profile gives the same file.
+
+use std::io::Write;
+use std::str::FromStr;
+
+use inferno::flamegraph::color::{BackgroundColor, BasicPalette};
+use inferno::flamegraph::{self, Options, Palette, TextTruncateDirection};
+
+use super::collapsed::fold;
+use super::label::printable;
+use super::{ExportError, ExportOptions};
+use crate::meta::{BuildFlags, Mode, Process};
+use crate::source::Source;
+
+/// Writes the flame graph.
+pub(super) fn write(
+    source: &mut dyn Source,
+    options: &ExportOptions,
+    out: &mut dyn Write,
+) -> Result<(), ExportError> {
+    let folded = fold(source, options)?;
+    if folded.is_empty() {
+        return Err(ExportError::Empty);
+    }
+    let samples: u64 = folded.values().sum();
+    let mut lines: Vec<String> =
+        folded.into_iter().map(|(stack, count)| format!("{stack} {count}")).collect();
+    // The order with counts differs from the order without where one stack is a prefix of another.
+    lines.sort_unstable();
+    let mut style = style(&options.title, subtitle(source, samples));
+    flamegraph::from_lines(&mut style, lines.iter().map(String::as_str), out)?;
+    Ok(())
+}
+
+/// The look that all our flame graphs share.
+pub(super) fn style(title: &str, subtitle: String) -> Options<'static> {
+    let mut style = Options::default();
+    style.title = printable(title).into_owned();
+    style.subtitle = Some(subtitle);
+    style.count_name = "samples".to_owned();
+    style.deterministic = true;
+    style.no_sort = true;
+    style.colors = Palette::Basic(BasicPalette::Hot);
+    style.bgcolors = BackgroundColor::from_str("#ffffff").ok();
+    style.text_truncate_direction = TextTruncateDirection::Right;
+    style
+}
+
+/// `python app.py · CPython 3.14.2 · wall · 1000 Hz · 6,000 samples · trust 99.9 %`.
+pub(super) fn subtitle(source: &dyn Source, samples: u64) -> String {
+    let meta = source.meta();
+    let mode = match meta.mode {
+        Mode::Wall => "wall",
+        Mode::Cpu => "cpu",
+        Mode::Gil => "gil",
+    };
+    let rate = match meta.rate_wanted_mhz {
+        0 => "max rate".to_owned(),
+        rate => format!("{} Hz", rate as f64 / 1000.0),
+    };
+    let mut parts = target(source.processes());
+    parts.push(mode.to_owned());
+    parts.push(rate);
+    parts.push(format!("{samples} samples"));
+    parts.push(format!("trust {}", percent(source.stats().trust())));
+    if meta.blocking {
+        parts.push("blocking".to_owned());
+    }
+    parts.join(" · ")
+}
+
+/// A share in percent with one decimal, cut and not rounded: only a whole is shown as 100 %.
+fn percent(share: f64) -> String {
+    format!("{:.1} %", (share * 1000.0).floor() / 10.0)
+}
+
+/// The command and build of the first process and how many more there are.
+fn target(processes: &[Process]) -> Vec<String> {
+    let Some(first) = processes.first() else { return Vec::new() };
+    let mut command: String = printable(&first.command).chars().take(60).collect();
+    if processes.len() > 1 {
+        command.push_str(&format!(" and {} more", processes.len() - 1));
+    }
+    vec![command, format!("CPython {}{}", printable(&first.python), build(first.build))]
+}
+
+fn build(flags: BuildFlags) -> String {
+    let known = [
+        (flags.debug, " debug"),
+        (flags.free_threaded, " free-threaded"),
+        (flags.jit, " JIT"),
+        (flags.tail_call, " tail-call"),
+    ];
+    known.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_is_a_hundred_percent() {
+        assert_eq!(percent(1.0), "100.0 %");
+        assert_eq!(percent(0.99999), "99.9 %");
+    }
+}
