@@ -3,7 +3,10 @@
 use thiserror::Error;
 
 /// A range of addresses in the target.
+///
+/// Laid out like `struct iovec`, so that ranges are handed to the kernel as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
 pub struct Range {
     /// First address.
     pub addr: u64,

@@ -1,0 +1,241 @@
+//! What an ELF file says of the interpreter in it.
+//!
+//! Read piece by piece (headers, then only the tables that are asked for), so that a binary with
+//! 40 MB of debug information costs as little as a stripped one. The file is chosen by the target:
+//! every size in it is bounded before it is read, and a malformed table is a table that is not there.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use goblin::container::{Container, Ctx};
+use goblin::elf::Elf;
+use goblin::elf::header::{ELFMAG, ET_DYN, ET_EXEC, Header};
+use goblin::elf::program_header::{PF_W, PT_LOAD, ProgramHeader};
+use goblin::elf::section_header::{SHT_DYNSYM, SHT_SYMTAB, SectionHeader};
+use goblin::elf::sym::Symtab;
+
+/// Largest symbol or string table that is read, in bytes (CPython's debug build has 7 MB).
+const MAX_TABLE: u64 = 256 << 20;
+/// Most program headers that are read.
+const MAX_SEGMENTS: usize = 256;
+/// Most section headers that are read.
+const MAX_SECTIONS: usize = 16_384;
+
+/// Something that bytes can be read from by offset: a file, or an image of one in memory.
+pub trait ReadAt {
+    /// The `len` bytes at `offset`, or `None` if they are not all there.
+    fn bytes_at(&self, offset: u64, len: usize) -> Option<Vec<u8>>;
+}
+
+impl ReadAt for File {
+    fn bytes_at(&self, offset: u64, len: usize) -> Option<Vec<u8>> {
+        // Checked against the real size first: a huge claim must not allocate.
+        let end = offset.checked_add(len as u64)?;
+        if end > self.metadata().ok()?.len() {
+            return None;
+        }
+        let mut bytes = vec![0; len];
+        self.read_exact_at(&mut bytes, offset).ok()?;
+        Some(bytes)
+    }
+}
+
+impl ReadAt for [u8] {
+    fn bytes_at(&self, offset: u64, len: usize) -> Option<Vec<u8>> {
+        let start = usize::try_from(offset).ok()?;
+        self.get(start..start.checked_add(len)?).map(<[u8]>::to_vec)
+    }
+}
+
+/// A loadable segment (`PT_LOAD`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// `p_vaddr`: its address before relocation.
+    pub vaddr: u64,
+    /// `p_memsz`: its size in memory.
+    pub mem_size: u64,
+    /// `p_offset`: its offset in the file.
+    pub offset: u64,
+    /// `p_filesz`: its size in the file.
+    pub file_size: u64,
+    /// `PF_W`.
+    pub writable: bool,
+}
+
+/// Addresses before relocation of the symbols that tell an interpreter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Symbols {
+    /// `_PyRuntime` (3.7+).
+    pub runtime: Option<u64>,
+    /// `Py_Version` (3.11+): `const unsigned long`, `PY_VERSION_HEX`.
+    pub py_version: Option<u64>,
+    /// `Py_GetVersion` (all versions): that it is defined here tells "this is a Python".
+    pub py_get_version: Option<u64>,
+    /// `_Py_RefTotal` or `_Py_NegativeRefcount`: only builds with `Py_DEBUG` have them.
+    pub ref_debug: bool,
+    /// `_PyOptimizer_Optimize`, `_PyJIT_*`: the second tier is compiled in.
+    pub jit: bool,
+    /// A function `_TAIL_CALL_*`, one per opcode of an interpreter built from tail calls. Local
+    /// symbols, so only an unstripped binary has them.
+    pub tail_call: bool,
+}
+
+/// What was found in a binary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binary {
+    /// Whether it is loaded at the addresses it names (`ET_EXEC`).
+    pub fixed: bool,
+    /// Loadable segments.
+    pub segments: Vec<Segment>,
+    /// Address before relocation of the section `.PyRuntime` (3.10+).
+    pub runtime_section: Option<u64>,
+    /// From `.dynsym`, completed from `.symtab` where that exists.
+    pub symbols: Symbols,
+    /// Whether there is a `.symtab`: without it the absence of a local symbol says nothing.
+    pub has_symtab: bool,
+    /// Offset and size of `.rodata` in the file.
+    pub rodata: Option<(u64, u64)>,
+}
+
+impl Binary {
+    /// Reads the headers and symbols of a 64-bit little-endian ELF program or library. `None`: it is
+    /// something else.
+    pub fn parse<R: ReadAt + ?Sized>(file: &R) -> Option<Self> {
+        let header = Elf::parse_header(&file.bytes_at(0, 64)?).ok()?;
+        let wanted = header.e_ident.starts_with(ELFMAG)
+            && header.container().is_ok_and(|container| container == Container::Big)
+            && header.endianness().is_ok_and(|endian| endian.is_little())
+            && matches!(header.e_type, ET_EXEC | ET_DYN);
+        if !wanted {
+            return None;
+        }
+        let sections = Sections::parse(file, &header).unwrap_or_default();
+        let mut binary = Self {
+            fixed: header.e_type == ET_EXEC,
+            segments: segments(file, &header)?,
+            runtime_section: sections.named(".PyRuntime").map(|section| section.sh_addr),
+            symbols: Symbols::default(),
+            has_symtab: sections.of_type(SHT_SYMTAB).is_some(),
+            rodata: sections.named(".rodata").map(|section| (section.sh_offset, section.sh_size)),
+        };
+        sections.symbols(file, SHT_DYNSYM, &mut binary.symbols);
+        if binary.looks_like_python() || sections.of_type(SHT_DYNSYM).is_none() {
+            sections.symbols(file, SHT_SYMTAB, &mut binary.symbols);
+        }
+        Some(binary)
+    }
+
+    /// Whether an interpreter seems to be in this binary.
+    pub fn looks_like_python(&self) -> bool {
+        let symbols = &self.symbols;
+        self.runtime_section.is_some() || symbols.runtime.is_some() || symbols.py_get_version.is_some()
+    }
+
+    /// Address before relocation of `_PyRuntime`. The symbol wins over the section: a program that
+    /// was linked with a copy relocation has the live one.
+    pub fn runtime(&self) -> Option<u64> {
+        self.symbols.runtime.or(self.runtime_section)
+    }
+
+    /// The difference between addresses in the process and in the binary, given that the byte at
+    /// `offset` of the file is mapped at `start`.
+    pub fn bias(&self, start: u64, offset: u64) -> Option<u64> {
+        let page = 4096;
+        let segment = self.segments.iter().find(|segment| {
+            let first = segment.offset & !(page - 1);
+            offset >= first && offset < segment.offset.saturating_add(segment.file_size)
+        })?;
+        let vaddr = (segment.vaddr & !(page - 1)).wrapping_add(offset - (segment.offset & !(page - 1)));
+        Some(start.wrapping_sub(vaddr))
+    }
+}
+
+fn segments<R: ReadAt + ?Sized>(file: &R, header: &Header) -> Option<Vec<Segment>> {
+    let count = usize::from(header.e_phnum).min(MAX_SEGMENTS);
+    let bytes = file.bytes_at(header.e_phoff, count * ProgramHeader::size(context()))?;
+    let headers = ProgramHeader::parse(&bytes, 0, count, context()).ok()?;
+    let loads = headers.iter().filter(|header| header.p_type == PT_LOAD);
+    Some(
+        loads
+            .map(|header| Segment {
+                vaddr: header.p_vaddr,
+                mem_size: header.p_memsz,
+                offset: header.p_offset,
+                file_size: header.p_filesz,
+                writable: header.p_flags & PF_W != 0,
+            })
+            .collect(),
+    )
+}
+
+fn context() -> Ctx {
+    Ctx::new(Container::Big, goblin::container::Endian::Little)
+}
+
+/// The section table and the names in it.
+#[derive(Default)]
+struct Sections {
+    headers: Vec<SectionHeader>,
+    names: Vec<u8>,
+}
+
+impl Sections {
+    fn parse<R: ReadAt + ?Sized>(file: &R, header: &Header) -> Option<Self> {
+        let count = usize::from(header.e_shnum).min(MAX_SECTIONS);
+        let bytes = file.bytes_at(header.e_shoff, count * SectionHeader::size(context()))?;
+        // Not `parse`, which takes an offset of 0 in `bytes` for "there is no table".
+        let headers = SectionHeader::parse_from(&bytes, 0, count, context()).ok()?;
+        let names = headers.get(usize::from(header.e_shstrndx))?;
+        let names = table(file, names.sh_offset, names.sh_size)?;
+        Some(Self { headers, names })
+    }
+
+    fn of_type(&self, kind: u32) -> Option<&SectionHeader> {
+        self.headers.iter().find(|header| header.sh_type == kind)
+    }
+
+    fn named(&self, name: &str) -> Option<&SectionHeader> {
+        self.headers.iter().find(|header| name_at(&self.names, header.sh_name) == Some(name.as_bytes()))
+    }
+
+    /// Adds what the symbol table of type `kind` defines.
+    fn symbols<R: ReadAt + ?Sized>(&self, file: &R, kind: u32, found: &mut Symbols) -> Option<()> {
+        let section = self.of_type(kind)?;
+        let strings = self.headers.get(section.sh_link as usize)?;
+        let names = table(file, strings.sh_offset, strings.sh_size)?;
+        let bytes = table(file, section.sh_offset, section.sh_size)?;
+        let count = bytes.len() / goblin::elf::sym::sym64::SIZEOF_SYM;
+        let symbols = Symtab::parse(&bytes, 0, count, context()).ok()?;
+        for symbol in symbols.iter().filter(|symbol| symbol.st_shndx != 0 && symbol.st_value != 0) {
+            if let Some(name) = name_at(&names, symbol.st_name) {
+                found.add(name, symbol.st_value);
+            }
+        }
+        Some(())
+    }
+}
+
+impl Symbols {
+    /// Notes a symbol that is defined. The first definition wins: `.dynsym` is read first.
+    pub fn add(&mut self, name: &[u8], value: u64) {
+        match name {
+            b"_PyRuntime" => self.runtime = self.runtime.or(Some(value)),
+            b"Py_Version" => self.py_version = self.py_version.or(Some(value)),
+            b"Py_GetVersion" => self.py_get_version = self.py_get_version.or(Some(value)),
+            b"_Py_RefTotal" | b"_Py_NegativeRefcount" => self.ref_debug = true,
+            b"_PyOptimizer_Optimize" => self.jit = true,
+            _ if name.starts_with(b"_PyJIT_") => self.jit = true,
+            _ if name.starts_with(b"_TAIL_CALL_") => self.tail_call = true,
+            _ => {}
+        }
+    }
+}
+
+fn name_at(names: &[u8], offset: usize) -> Option<&[u8]> {
+    let rest = names.get(offset..)?;
+    rest.split(|&byte| byte == 0).next()
+}
+
+fn table<R: ReadAt + ?Sized>(file: &R, offset: u64, size: u64) -> Option<Vec<u8>> {
+    (size <= MAX_TABLE).then(|| file.bytes_at(offset, usize::try_from(size).ok()?))?
+}
