@@ -19,6 +19,7 @@ pub enum Mode {
 
 /// How an interpreter was built or started, as far as it changes what is measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
 pub struct BuildFlags {
     /// `Py_DEBUG`.
     pub debug: bool,
@@ -34,6 +35,7 @@ pub struct BuildFlags {
 
 /// A profiled process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Process {
     /// Process id as the profiler sees it.
     pub pid: u32,
@@ -51,6 +53,7 @@ pub struct Process {
 
 /// A thread of a profiled process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Thread {
     /// Its process.
     pub process: ProcessId,
@@ -68,6 +71,7 @@ pub struct Thread {
 
 /// How a profile was made. Known at the beginning, unlike [`Stats`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Meta {
     /// Version of slowpath that recorded it.
     pub slowpath: String,
@@ -92,6 +96,7 @@ impl Meta {
 
 /// Distribution of the time one tick took to read, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SampleDuration {
     /// Median.
     pub p50: f64,
@@ -105,6 +110,7 @@ pub struct SampleDuration {
 ///
 /// The field names and their order are the stable format of `--stats-json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Stats {
     /// Samples taken: one per thread and tick.
     pub samples: u64,

@@ -1,0 +1,128 @@
+//! Writes a recording chunk by chunk.
+
+use std::io::{self, Write};
+
+use super::chunk::{self, BATCH, META, STATS};
+use super::error::FileError;
+use super::increment::Increment;
+use super::limits::{MAX_CHUNK_SAMPLES, Totals};
+use super::pack::Packer;
+use super::samples::SampleWriter;
+use super::{FORMAT_VERSION, MAGIC};
+use crate::batch::Batch;
+use crate::meta::{Meta, Stats};
+use crate::sample::Sample;
+
+/// Writes a recording. Every call ends with whole chunks handed to the operating system, so that
+/// whoever kills the writer loses at most the batch that was not written yet.
+///
+/// Times and CPU times are rounded down to whole microseconds; of CPU time the rest is carried to
+/// the thread's next sample, so sums stay exact to a microsecond per thread.
+///
+/// After an error the writer is closed: what follows a chunk that was written in part could not be
+/// read. What was written before the error can.
+pub struct Writer<W> {
+    to: W,
+    packer: Packer,
+    samples: SampleWriter,
+    totals: Totals,
+    bytes_written: u64,
+    closed: bool,
+}
+
+impl<W: Write> Writer<W> {
+    /// Begins a recording.
+    pub fn new(to: W, meta: &Meta) -> Result<Self, FileError> {
+        let (packer, samples) = (Packer::new()?, SampleWriter::new()?);
+        let mut writer =
+            Self { to, packer, samples, totals: Totals::default(), bytes_written: 0, closed: false };
+        let mut begin = MAGIC.to_vec();
+        begin.extend(FORMAT_VERSION.to_le_bytes());
+        begin.extend(chunk::encode(META, &json(meta)?, &[], &mut writer.packer)?);
+        writer.write(&begin)?;
+        Ok(writer)
+    }
+
+    /// Writes a batch. An empty one writes nothing.
+    pub fn write_batch(&mut self, batch: &Batch) -> Result<(), FileError> {
+        self.check_open()?;
+        // A batch that cannot be written whole is not begun: its ids would dangle.
+        let after = self.totals.after(batch).map_err(|(what, _, limit)| {
+            self.closed = true;
+            FileError::TooLarge { what, limit }
+        })?;
+        let mut tables = Increment::of(batch);
+        let mut samples = batch.samples.as_slice();
+        while !(tables.is_empty() && samples.is_empty()) {
+            let piece = tables.take_piece();
+            // Samples may refer to every entry of the batch, so they wait for the last of them.
+            let count = if tables.is_empty() { samples.len().min(MAX_CHUNK_SAMPLES) } else { 0 };
+            let (now, later) = samples.split_at(count);
+            self.write_piece(&piece, now)?;
+            samples = later;
+        }
+        self.totals = after;
+        Ok(())
+    }
+
+    /// Writes the statistics, which end the recording.
+    pub fn finish(&mut self, stats: &Stats) -> Result<(), FileError> {
+        self.check_open()?;
+        let stats = json(&finite(stats))?;
+        let chunk = chunk::encode(STATS, &stats, &[], &mut self.packer)?;
+        self.write(&chunk)?;
+        self.closed = true;
+        Ok(())
+    }
+
+    /// Bytes handed on so far.
+    pub fn bytes_written(&self) -> u64 {
+        self.bytes_written
+    }
+
+    fn check_open(&self) -> Result<(), FileError> {
+        if self.closed { Err(FileError::Closed) } else { Ok(()) }
+    }
+
+    fn write_piece(&mut self, piece: &Increment<'_>, samples: &[Sample]) -> Result<(), FileError> {
+        let head = if piece.is_empty() { Vec::new() } else { piece.encode(&self.totals) };
+        self.totals.stacks += piece.stacks.len() as u64;
+        let body = self.samples.encode(samples)?;
+        let chunk = chunk::encode(BATCH, &head, &body, &mut self.packer)?;
+        self.write(&chunk)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        let written = self.to.write_all(bytes).and_then(|()| self.to.flush());
+        match written {
+            Ok(()) => self.bytes_written += bytes.len() as u64,
+            Err(_) => self.closed = true,
+        }
+        Ok(written?)
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, FileError> {
+    serde_json::to_vec(value).map_err(|error| FileError::Io(io::Error::other(error)))
+}
+
+/// JSON has no infinities; a rate that could not be computed is stored as 0.
+fn finite(stats: &Stats) -> Stats {
+    let mut stats = stats.clone();
+    let figures = [
+        &mut stats.rate_wanted_hz,
+        &mut stats.rate_achieved_hz,
+        &mut stats.duration_s,
+        &mut stats.profiler_cpu_s,
+        &mut stats.reads_per_sample,
+        &mut stats.sample_us.p50,
+        &mut stats.sample_us.p99,
+        &mut stats.sample_us.max,
+    ];
+    for figure in figures {
+        if !figure.is_finite() {
+            *figure = 0.0;
+        }
+    }
+    stats
+}
