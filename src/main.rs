@@ -1,1 +1,36 @@
-fn main() {}
+//! The command line of slowpath: a sampling profiler for Python.
+//!
+//! Invariants:
+//! - standard output carries results that were asked for; everything else goes to standard error, so
+//!   the profiled program's output never mixes with ours;
+//! - a failure says what happened, why, and what to type, and has a stable exit code;
+//! - no arithmetic on samples happens here: tables and shares come from `slowpath_profile`.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod args;
+mod commands;
+mod failure;
+mod format;
+mod output;
+mod outputs;
+mod program;
+mod progress;
+mod recording;
+mod signals;
+mod tally;
+
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    let style = output::text::Style::of_stderr(cli.global);
+    match commands::execute(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            output::tell(&failure.render(style));
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}

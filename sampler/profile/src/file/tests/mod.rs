@@ -81,5 +81,3 @@ mod basic {
         assert_eq!(open(&file).unwrap().damage(), None);
     }
 }
-
-mod size;

@@ -1,0 +1,42 @@
+//! `slowpath attach PID`.
+
+use std::time::Duration;
+
+use slowpath_sampler::session::{StopFlag, Target};
+
+use super::record::{conclude, record};
+use crate::args::{AttachArgs, Global};
+use crate::failure::{Exit, Failure, reason};
+use crate::outputs::Outputs;
+use crate::signals;
+
+/// A process that runs already needs no time to get ready, except one that has just been started.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+pub(super) fn execute(args: &AttachArgs, global: Global) -> Result<u8, Failure> {
+    let mut outputs = Outputs::open(&args.output)?;
+    let target = Target::attach(args.pid, PATIENCE)?;
+    let stop = StopFlag::default();
+    signals::stop_on_signal(&stop).map_err(|error| no_signals(&error))?;
+    let options = args.sampling.options();
+    let recorded = record(target, &options, &mut outputs, &stop, !global.quiet)?;
+    if recorded.stats.samples == 0 && recorded.failure.is_none() {
+        return Err(nothing_sampled(args.pid));
+    }
+    conclude(recorded, outputs, global)?;
+    Ok(0)
+}
+
+pub(super) fn no_signals(error: &std::io::Error) -> Failure {
+    let fix = "raise the limit of open files or threads: ulimit -n 1024";
+    Failure::new(Exit::CannotAttach, "cannot listen for signals", reason(error), fix)
+}
+
+fn nothing_sampled(pid: u32) -> Failure {
+    Failure::new(
+        Exit::Inconclusive,
+        format!("nothing was sampled of process {pid}"),
+        "it ended, or no thread did what --mode and --threads ask for",
+        format!("slowpath attach {pid} --mode wall --threads all -d 10s"),
+    )
+}

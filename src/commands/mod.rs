@@ -1,0 +1,25 @@
+//! One module per command.
+
+use crate::args::{Cli, Command};
+use crate::failure::Failure;
+
+mod attach;
+mod completions;
+mod dump;
+mod man;
+mod record;
+mod report;
+mod run;
+
+/// Runs the command and returns the exit code.
+pub(crate) fn execute(cli: Cli) -> Result<u8, Failure> {
+    let global = cli.global;
+    match cli.command {
+        Command::Run(args) => run::execute(&args, global),
+        Command::Attach(args) => attach::execute(&args, global),
+        Command::Dump(args) => dump::execute(&args, global),
+        Command::Report(args) => report::execute(args, global),
+        Command::Completions { shell } => completions::execute(shell),
+        Command::Man { directory } => man::execute(directory.as_deref()),
+    }
+}

@@ -1,0 +1,48 @@
+//! `slowpath report FILE`: the summary of a recording, or the recording in another format.
+
+use std::path::PathBuf;
+
+use super::record::{describe, first, write_all};
+use crate::args::{Global, OutputArgs, ReportArgs};
+use crate::failure::Failure;
+use crate::output::text::{Style, escaped};
+use crate::output::{print, summary, tell};
+use crate::outputs::Outputs;
+use crate::recording::{open, unreadable};
+
+pub(super) fn execute(args: ReportArgs, global: Global) -> Result<u8, Failure> {
+    let style = Style::of_stderr(global);
+    let mut source = open(&args.file)?;
+    // What is left of a damaged recording is worth reading: it is said, and is not an error.
+    if let Some(damage) = source.damage() {
+        tell(&format!("{} {}\n", style.warn("slowpath:"), escaped(&damage.to_string())));
+    }
+    let output = to_stdout_if_nowhere(args.output);
+    if output.output.contains(&args.file) {
+        return Err(Failure::usage(
+            format!("{} would be overwritten while it is read", args.file.display()),
+            "the output is the recording itself",
+            "give -o another name",
+        ));
+    }
+    let mut outputs = Outputs::open(&output)?;
+    let (mut written, mut failures) = (Vec::new(), Vec::new());
+    write_all(&mut outputs, &mut source, &mut written, &mut failures);
+    failures.extend(outputs.write_stats(slowpath_profile::Source::stats(&source)).err());
+    if outputs.files.is_empty() {
+        let text = summary::render(&mut source, Style::of_stdout(global), global.verbose);
+        print(&text.map_err(|error| unreadable(Some(&args.file), &error))?)?;
+    } else if !global.quiet {
+        tell(&describe(&written, false, style));
+    }
+    first(failures, style)?;
+    Ok(0)
+}
+
+/// Here standard output is free: a format without a file goes there.
+fn to_stdout_if_nowhere(mut output: OutputArgs) -> OutputArgs {
+    if output.format.is_some() && output.output.is_empty() {
+        output.output.push(PathBuf::from("-"));
+    }
+    output
+}

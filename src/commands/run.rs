@@ -1,0 +1,97 @@
+//! `slowpath run -- CMD ARGS…`.
+
+use std::time::Duration;
+
+use slowpath_sampler::process::error::{AttachError, AttachErrorKind};
+use slowpath_sampler::session::{StopFlag, Target};
+
+use super::attach::no_signals;
+use super::record::{conclude, record};
+use crate::args::{Global, RunArgs};
+use crate::failure::{Exit, Failure, reason};
+use crate::output::tell;
+use crate::output::text::{Style, seconds, wrap};
+use crate::outputs::Outputs;
+use crate::program::Program;
+use crate::signals;
+
+/// How long one attempt to attach waits for the interpreter to come to life.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// Pause before the next attempt: a wrapper may take its time until it executes Python, and looking
+/// costs a little.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// A program that ran for less had no time to be seen as Python.
+const LONG_ENOUGH: Duration = Duration::from_secs(2);
+
+pub(super) fn execute(args: &RunArgs, global: Global) -> Result<u8, Failure> {
+    let outputs = Outputs::open(&args.output)?;
+    let program = Program::start(&args.command)?;
+    let result = profile(&program, args, outputs, global);
+    // Whatever became of the profile, the program runs to its end and its exit code is ours.
+    let pid = program.id();
+    let code = program.wait().map_err(|error| lost(pid, &error));
+    result?;
+    Ok(u8::try_from(code?).unwrap_or(1))
+}
+
+fn profile(program: &Program, args: &RunArgs, mut outputs: Outputs, global: Global) -> Result<(), Failure> {
+    if let Some(pid) = program.pid() {
+        signals::forward_to(pid).map_err(|error| no_signals(&error))?;
+    }
+    let Some(target) = attach(program)? else {
+        if !global.quiet {
+            tell(&too_short(program, global));
+        }
+        return Ok(());
+    };
+    let options = args.sampling.options();
+    // The program's output has the terminal: a progress line would be drawn across it.
+    let show_progress = global.verbose;
+    let recorded = record(target, &options, &mut outputs, &StopFlag::default(), show_progress)?;
+    if recorded.stats.samples == 0 && recorded.failure.is_none() {
+        if !global.quiet {
+            tell(&too_short(program, global));
+        }
+        return Ok(());
+    }
+    conclude(recorded, outputs, global)
+}
+
+/// Tries until the program is ready to be read; `None` if it ends before.
+fn attach(program: &Program) -> Result<Option<Target>, Failure> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let error = match Target::attach(program.id(), PATIENCE) {
+            Ok(target) => return Ok(Some(target)),
+            Err(error) => error,
+        };
+        if program.has_ended() {
+            let was_other = matches!(error, AttachError::NotPython { .. }) && program.age() >= LONG_ENOUGH;
+            return if was_other { Err(error.into()) } else { Ok(None) };
+        }
+        if error.kind() == AttachErrorKind::Permission {
+            return Err(error.into());
+        }
+        program.sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn too_short(program: &Program, global: Global) -> String {
+    let style = Style::of_stderr(global);
+    let age = seconds(program.age().as_secs_f64());
+    let text = format!(
+        "nothing was sampled and nothing written: the program ended after {age}, too early to be read"
+    );
+    format!("{} {}\n", style.warn("slowpath:"), wrap(&text, style.width.saturating_sub(10), 2))
+}
+
+fn lost(pid: u32, error: &std::io::Error) -> Failure {
+    Failure::new(
+        Exit::CannotAttach,
+        format!("the exit code of process {pid} is unknown"),
+        reason(error),
+        "run it without slowpath to see how it ends",
+    )
+}

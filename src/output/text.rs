@@ -1,0 +1,231 @@
+//! Text for a terminal: nothing that came from a target reaches it unescaped, and nothing is wider
+//! than it.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Colours and width of the place that text goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Style {
+    /// Whether escape sequences may be written.
+    pub(crate) color: bool,
+    /// Columns.
+    pub(crate) width: usize,
+}
+
+impl Style {
+    /// Bold.
+    pub(crate) fn strong(self, text: &str) -> String {
+        self.sgr("1", text)
+    }
+    /// Less important.
+    pub(crate) fn faint(self, text: &str) -> String {
+        self.sgr("2", text)
+    }
+    /// A fact that is as it should be.
+    pub(crate) fn good(self, text: &str) -> String {
+        self.sgr("32", text)
+    }
+    /// Look here.
+    pub(crate) fn warn(self, text: &str) -> String {
+        self.sgr("33", text)
+    }
+    /// An error.
+    pub(crate) fn bad(self, text: &str) -> String {
+        self.sgr("31;1", text)
+    }
+
+    fn sgr(self, code: &str, text: &str) -> String {
+        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// Whether a character could act on the terminal or reorder the text around it.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// `text` with control characters, line ends, invisible characters and overrides of the writing
+/// direction made visible, as in `\x1b` and `\u{202e}`.
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        // Writing to a string cannot fail.
+        let _ = match (is_unsafe(c), u32::from(c)) {
+            (false, _) => write!(out, "{c}"),
+            (true, code @ ..=0xff) => write!(out, "\\x{code:02x}"),
+            (true, code) => write!(out, "\\u{{{code:x}}}"),
+        };
+    }
+    Cow::Owned(out)
+}
+
+/// Columns that `text` takes.
+pub(crate) fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// `text` cut at its end to `width` columns.
+pub(crate) fn cut_end(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    let kept = take_columns(text.chars(), width.saturating_sub(1));
+    kept.into_iter().chain((width > 0).then_some('…')).collect()
+}
+
+/// `text` cut at its beginning to `width` columns: of a path, the end tells more.
+pub(crate) fn cut_start(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    let mut kept = take_columns(text.chars().rev(), width.saturating_sub(1));
+    kept.extend((width > 0).then_some('…'));
+    kept.into_iter().rev().collect()
+}
+
+fn take_columns(chars: impl Iterator<Item = char>, width: usize) -> Vec<char> {
+    let mut used = 0;
+    chars
+        .take_while(|c| {
+            used += c.width().unwrap_or(0);
+            used <= width
+        })
+        .collect()
+}
+
+/// Breaks `text` at spaces into lines of at most `width` columns; all but the first are indented.
+pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {
+    let mut out = String::new();
+    let mut used = 0;
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let needed = columns(word);
+        if used > 0 && used + 1 + needed > width {
+            let _ = write!(out, "\n{:indent$}", "");
+            used = indent;
+        } else if used > 0 {
+            out.push(' ');
+            used += 1;
+        }
+        out.push_str(word);
+        used += needed;
+    }
+    out
+}
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `n` and the noun, with a plural s unless it is one.
+pub(crate) fn counted(n: u64, noun: &str) -> String {
+    format!("{} {noun}{}", thousands(n), if n == 1 { "" } else { "s" })
+}
+
+/// A number of bytes with a decimal unit.
+pub(crate) fn bytes(count: u64) -> String {
+    let mut value = count as f64;
+    for unit in ["B", "kB", "MB"] {
+        if value < 999.5 {
+            let digits = usize::from(unit != "B" && value < 99.5);
+            return format!("{value:.digits$} {unit}");
+        }
+        value /= 1000.0;
+    }
+    format!("{value:.1} GB")
+}
+
+/// Seconds in the unit a person would use.
+pub(crate) fn seconds(value: f64) -> String {
+    match value {
+        v if v < 0.9995 => format!("{:.0} ms", v * 1e3),
+        v if v < 99.95 => format!("{v:.1} s"),
+        v if v < 3600.0 => format!("{} min {:02} s", v as u64 / 60, v as u64 % 60),
+        v => format!("{} h {:02} min", v as u64 / 3600, v as u64 / 60 % 60),
+    }
+}
+
+/// A rate with as many digits as mean something.
+pub(crate) fn hertz(value: f64) -> String {
+    match value {
+        v if v < 99.95 => format!("{v:.1} Hz"),
+        v => format!("{} Hz", thousands(v.round() as u64)),
+    }
+}
+
+/// `part` of `whole` in percent with one decimal. What is not nothing never reads as 0.0, and what
+/// is not everything never as 100.0.
+pub(crate) fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 || part == 0 {
+        return "0.0".into();
+    }
+    let share = part as f64 * 100.0 / whole as f64;
+    match share {
+        s if s < 0.05 => "<0.1".into(),
+        s if part < whole && s >= 99.95 => "99.9".into(),
+        s => format!("{s:.1}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_acts_on_the_terminal() {
+        assert_eq!(escaped("größe_日本"), "größe_日本");
+        assert_eq!(escaped("a\x1b[2Jb\n\u{9b}"), "a\\x1b[2Jb\\x0a\\x9b");
+        assert_eq!(escaped("x\u{202e}gpj\u{200b}\u{e0041}"), "x\\u{202e}gpj\\u{200b}\\u{e0041}");
+    }
+
+    #[test]
+    fn cutting_counts_columns_not_characters() {
+        assert_eq!(cut_end("日本語", 5), "日本…");
+        assert_eq!(cut_end("日本語", 4), "日…");
+        assert_eq!(cut_start("/usr/lib/python3.13/json/decoder.py", 12), "…/decoder.py");
+        assert_eq!((cut_end("abc", 0), cut_start("abc", 3)), (String::new(), "abc".into()));
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(counted(1, "sample"), "1 sample");
+        assert_eq!(counted(1_000, "sample"), "1,000 samples");
+        assert_eq!(
+            [bytes(0), bytes(999), bytes(1_040), bytes(123_456)],
+            ["0 B", "999 B", "1.0 kB", "123 kB"]
+        );
+        assert_eq!([bytes(7_654_321), bytes(3_200_000_000)], ["7.7 MB", "3.2 GB"]);
+        assert_eq!([seconds(0.25), seconds(2.0), seconds(125.0)], ["250 ms", "2.0 s", "2 min 05 s"]);
+        assert_eq!([hertz(0.5), hertz(999.6), hertz(123_456.0)], ["0.5 Hz", "1,000 Hz", "123,456 Hz"]);
+        assert_eq!(
+            [percent(0, 0), percent(1, 1_000_000), percent(999_999, 1_000_000)],
+            ["0.0", "<0.1", "99.9"]
+        );
+        assert_eq!(percent(1, 1), "100.0");
+    }
+
+    #[test]
+    fn lines_break_at_spaces() {
+        assert_eq!(wrap("one two three", 9, 2), "one two\n  three");
+        assert_eq!(wrap("unbreakable word", 4, 1), "unbreakable\n word");
+    }
+}
