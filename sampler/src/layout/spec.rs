@@ -429,6 +429,9 @@ pub struct VersionSpec {
     pub minor: u8,
     /// Where offsets come from.
     pub offsets: OffsetSource,
+    /// First release (3.x.**N**) of which it is known that an unpublished `code_generation` lies where
+    /// the table says: it is far behind in a large structure, unlike all else.
+    pub code_generation_since: u8,
     /// Opcodes.
     pub opcodes: &'static OpcodeTable,
 }
@@ -451,4 +454,6 @@ pub struct PublishedSpec {
     pub fields: &'static [&'static str],
     /// What the table lacks, from the headers of that version.
     pub lacking: &'static Layout,
+    /// The same for free-threaded builds, whose object headers are larger.
+    pub lacking_free_threaded: &'static Layout,
 }

@@ -104,8 +104,6 @@ pub(super) struct FrameText<'a> {
     pub(super) file: Cow<'a, str>,
     /// Current line; 0 if unknown.
     pub(super) line: u32,
-    /// Column of the current instruction, counted from 1; 0 if unknown.
-    pub(super) column: u32,
     /// First line of the function; 0 if unknown.
     pub(super) first_line: u32,
     /// What kind of code it is.
@@ -126,7 +124,6 @@ pub(super) fn frame_text(tables: &Tables, level: Level) -> FrameText<'_> {
         name: function_name(tables, function),
         file: printable(tables.text(function.file)),
         line: frame.span.line.unwrap_or(0),
-        column: frame.span.column.map_or(0, |column| column.saturating_add(1)),
         first_line: function.first_line,
         kind: function.kind,
     }
@@ -134,7 +131,7 @@ pub(super) fn frame_text(tables: &Tables, level: Level) -> FrameText<'_> {
 
 fn runtime_text(name: Cow<'_, str>) -> FrameText<'_> {
     let kind = FunctionKind::Runtime;
-    FrameText { name, file: Cow::Borrowed(""), line: 0, column: 0, first_line: 0, kind }
+    FrameText { name, file: Cow::Borrowed(""), line: 0, first_line: 0, kind }
 }
 
 fn function_name<'a>(tables: &'a Tables, function: &Function) -> Cow<'a, str> {

@@ -25,10 +25,19 @@ use crate::file::FileError;
 use crate::sample::{Sample, ThreadState};
 use crate::source::Source;
 
+mod austin;
+mod chrome;
 mod collapsed;
 mod counts;
 mod flamegraph;
+mod frames;
+mod gecko;
+mod json_text;
 mod label;
+mod pprof;
+mod pstats;
+mod speedscope;
+mod timeline;
 
 pub use label::printable;
 
@@ -39,17 +48,44 @@ pub enum Format {
     Flamegraph,
     /// One line per stack: frames from the root, separated by `;`, and the number of samples.
     Collapsed,
+    /// speedscope's JSON.
+    Speedscope,
+    /// The Firefox Profiler's JSON.
+    Gecko,
+    /// pprof's compressed protocol buffer.
+    Pprof,
+    /// Chrome's Trace Event JSON.
+    Chrome,
+    /// The statistics file of `cProfile`.
+    Pstats,
+    /// Austin's text.
+    Austin,
 }
 
 impl Format {
     /// All formats, the most useful first.
-    pub const ALL: &'static [Self] = &[Self::Flamegraph, Self::Collapsed];
+    pub const ALL: &'static [Self] = &[
+        Self::Flamegraph,
+        Self::Collapsed,
+        Self::Speedscope,
+        Self::Gecko,
+        Self::Pprof,
+        Self::Chrome,
+        Self::Pstats,
+        Self::Austin,
+    ];
 
     /// The name that `--format` takes.
     pub fn name(self) -> &'static str {
         match self {
             Self::Flamegraph => "flamegraph",
             Self::Collapsed => "collapsed",
+            Self::Speedscope => "speedscope",
+            Self::Gecko => "gecko",
+            Self::Pprof => "pprof",
+            Self::Chrome => "chrome",
+            Self::Pstats => "pstats",
+            Self::Austin => "austin",
         }
     }
 
@@ -58,6 +94,12 @@ impl Format {
         match self {
             Self::Flamegraph => "flame graph, an SVG for any browser",
             Self::Collapsed => "one line per stack, for inferno and flamegraph.pl",
+            Self::Speedscope => "time line and flame graph for speedscope.app",
+            Self::Gecko => "time line with CPU use for profiler.firefox.com",
+            Self::Pprof => "compressed protocol buffer for `go tool pprof` and profile stores",
+            Self::Chrome => "trace for ui.perfetto.dev and chrome://tracing",
+            Self::Pstats => "statistics for `python -m pstats` and its viewers",
+            Self::Austin => "text for Austin's tools",
         }
     }
 
@@ -66,6 +108,12 @@ impl Format {
         match self {
             Self::Flamegraph => &[".svg"],
             Self::Collapsed => &[".collapsed", ".folded"],
+            Self::Speedscope => &[".speedscope.json", ".speedscope"],
+            Self::Gecko => &[".gecko.json", ".gecko"],
+            Self::Pprof => &[".pb.gz", ".pprof"],
+            Self::Chrome => &[".trace.json", ".trace"],
+            Self::Pstats => &[".pstats", ".prof"],
+            Self::Austin => &[".austin"],
         }
     }
 
@@ -96,6 +144,12 @@ impl Format {
         match self {
             Self::Flamegraph => flamegraph::write(source, options, out),
             Self::Collapsed => collapsed::write(source, options, out),
+            Self::Speedscope => speedscope::write(source, options, out),
+            Self::Gecko => gecko::write(source, options, out),
+            Self::Pprof => pprof::write(source, options, out),
+            Self::Chrome => chrome::write(source, options, out),
+            Self::Pstats => pstats::write(source, options, out),
+            Self::Austin => austin::write(source, options, out),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Columns of integers: the values of one field of many samples, stored together.
 //!
-//! A column is the smaller of two forms, each cut into planes (the lowest byte of every value, then
+//! A column is the smallest of three forms, each cut into planes (the lowest byte of every value, then
 //! the next …), because a plane of noise is stored raw and a plane of zeros costs two bytes:
 //! - *plain*: the least value, then every value as its distance from that;
-//! - *dictionary*: the distinct values in ascending order, then every value as its position there.
+//! - *dictionary*: the distinct values in ascending order, then every value as its position there;
+//! - *sparse*: a plane that tells which values are not 0, then those as a plain column.
 
 use std::io;
 
@@ -13,6 +14,7 @@ use super::pack::{Packer, Unpacker};
 
 const PLAIN: u8 = 0;
 const DICTIONARY: u8 = 1;
+const SPARSE: u8 = 2;
 
 /// Encodes columns; keeps its working memory.
 pub(super) struct ColumnWriter {
@@ -28,45 +30,56 @@ impl ColumnWriter {
         Ok(Self { packer, plane: Vec::new(), distinct: Vec::new(), reduced: Vec::new() })
     }
 
-    /// The column in its smaller form.
+    /// The column in its smallest form.
     pub(super) fn encode(&mut self, values: &[u64]) -> io::Result<Vec<u8>> {
-        let plain = self.plain(values)?;
+        let mut best = vec![PLAIN];
+        self.plain(values, &mut best)?;
         self.distinct.clear();
         self.distinct.extend_from_slice(values);
         self.distinct.sort_unstable();
         self.distinct.dedup();
-        // A dictionary of one is the plain form, and one of most values cannot be smaller.
-        if self.distinct.len() < 2 || self.distinct.len() > values.len() / 2 {
-            return Ok(plain);
+        // One distinct value is best plain, and a dictionary of most values cannot be smaller.
+        if self.distinct.len() > 1 && self.distinct.len() <= values.len() / 2 {
+            let mut other = vec![DICTIONARY];
+            self.dictionary(values, &mut other)?;
+            keep_smaller(&mut best, other);
         }
-        let dictionary = self.dictionary(values)?;
-        Ok(if dictionary.len() < plain.len() { dictionary } else { plain })
+        if self.distinct.len() > 1 && self.distinct[0] == 0 {
+            let mut other = vec![SPARSE];
+            self.sparse(values, &mut other)?;
+            keep_smaller(&mut best, other);
+        }
+        Ok(best)
     }
 
-    fn plain(&mut self, values: &[u64]) -> io::Result<Vec<u8>> {
+    fn plain(&mut self, values: &[u64], out: &mut Vec<u8>) -> io::Result<()> {
         let least = values.iter().copied().min().unwrap_or(0);
-        let mut out = vec![PLAIN];
-        put_varint(&mut out, least);
+        put_varint(out, least);
         self.reduced.clear();
         self.reduced.extend(values.iter().map(|value| value - least));
-        self.planes(&mut out)?;
-        Ok(out)
+        self.planes(out)
     }
 
-    fn dictionary(&mut self, values: &[u64]) -> io::Result<Vec<u8>> {
-        let mut out = vec![DICTIONARY];
-        put_varint(&mut out, self.distinct.len() as u64);
+    fn dictionary(&mut self, values: &[u64], out: &mut Vec<u8>) -> io::Result<()> {
+        put_varint(out, self.distinct.len() as u64);
         let mut previous = 0;
         for &value in &self.distinct {
-            put_varint(&mut out, value - previous);
+            put_varint(out, value - previous);
             previous = value;
         }
         let distinct = &self.distinct;
         let position = |value: &u64| distinct.partition_point(|known| known < value) as u64;
         self.reduced.clear();
         self.reduced.extend(values.iter().map(position));
-        self.planes(&mut out)?;
-        Ok(out)
+        self.planes(out)
+    }
+
+    fn sparse(&mut self, values: &[u64], out: &mut Vec<u8>) -> io::Result<()> {
+        self.plane.clear();
+        self.plane.extend(values.iter().map(|value| u8::from(*value != 0)));
+        self.packer.pack(&self.plane, out)?;
+        let present: Vec<u64> = values.iter().copied().filter(|value| *value != 0).collect();
+        self.plain(&present, out)
     }
 
     /// The number of planes and the planes of `self.reduced`.
@@ -80,6 +93,12 @@ impl ColumnWriter {
             self.packer.pack(&self.plane, out)?;
         }
         Ok(())
+    }
+}
+
+fn keep_smaller(best: &mut Vec<u8>, other: Vec<u8>) {
+    if other.len() < best.len() {
+        *best = other;
     }
 }
 
@@ -102,28 +121,57 @@ impl ColumnReader {
         values: &mut Vec<u64>,
     ) -> Result<(), Malformed> {
         match bytes.u8("column form")? {
-            PLAIN => {
-                let least = bytes.varint("least value")?;
-                self.planes(&mut bytes, count, values)?;
-                values.iter_mut().for_each(|value| *value = value.wrapping_add(least));
-            }
-            DICTIONARY => {
-                let length = bytes.count(1, "dictionary length")?;
-                let mut distinct = Vec::with_capacity(length);
-                let mut previous = 0_u64;
-                for _ in 0..length {
-                    previous = previous.wrapping_add(bytes.varint("dictionary entry")?);
-                    distinct.push(previous);
-                }
-                self.planes(&mut bytes, count, values)?;
-                for value in values.iter_mut() {
-                    let known = usize::try_from(*value).ok().and_then(|at| distinct.get(at));
-                    *value = *known.ok_or_else(|| Malformed::new("dictionary position", *value))?;
-                }
-            }
+            PLAIN => self.plain(&mut bytes, count, values)?,
+            DICTIONARY => self.dictionary(&mut bytes, count, values)?,
+            SPARSE => self.sparse(&mut bytes, count, values)?,
             form => return Err(Malformed::new("column form", form)),
         }
         if bytes.is_empty() { Ok(()) } else { Err(Malformed::new("bytes after a column:", bytes.0.len())) }
+    }
+
+    fn plain(&mut self, bytes: &mut Bytes<'_>, count: usize, values: &mut Vec<u64>) -> Result<(), Malformed> {
+        let least = bytes.varint("least value")?;
+        self.planes(bytes, count, values)?;
+        values.iter_mut().for_each(|value| *value = value.wrapping_add(least));
+        Ok(())
+    }
+
+    fn dictionary(
+        &mut self,
+        bytes: &mut Bytes<'_>,
+        count: usize,
+        values: &mut Vec<u64>,
+    ) -> Result<(), Malformed> {
+        let length = bytes.count(1, "dictionary length")?;
+        let mut distinct = Vec::with_capacity(length);
+        let mut previous = 0_u64;
+        for _ in 0..length {
+            previous = previous.wrapping_add(bytes.varint("dictionary entry")?);
+            distinct.push(previous);
+        }
+        self.planes(bytes, count, values)?;
+        for value in values.iter_mut() {
+            let known = usize::try_from(*value).ok().and_then(|at| distinct.get(at));
+            *value = *known.ok_or_else(|| Malformed::new("dictionary position", *value))?;
+        }
+        Ok(())
+    }
+
+    fn sparse(
+        &mut self,
+        bytes: &mut Bytes<'_>,
+        count: usize,
+        values: &mut Vec<u64>,
+    ) -> Result<(), Malformed> {
+        let mut mask = Vec::new();
+        self.unpacker.unpack(bytes, count, &mut mask)?;
+        let present = mask.iter().filter(|bit| **bit != 0).count();
+        let mut some = Vec::new();
+        self.plain(bytes, present, &mut some)?;
+        let mut some = some.into_iter();
+        values.clear();
+        values.extend(mask.iter().map(|bit| if *bit != 0 { some.next().unwrap_or_default() } else { 0 }));
+        Ok(())
     }
 
     fn planes(
@@ -180,11 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn the_smaller_form_is_chosen() {
+    fn the_smallest_form_is_chosen() {
         assert_eq!(round_trip(&[900; 500]).len(), 4, "equal values cost nothing");
         assert_eq!(round_trip(&(0..500).collect::<Vec<_>>())[0], PLAIN);
         let few: Vec<u64> =
             (0..500).map(|n: u64| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 61) * 1_000_003).collect();
         assert_eq!(round_trip(&few)[0], DICTIONARY);
+        let steps: Vec<u64> =
+            (0..500).map(|n: u64| if n % 4 == 0 { 4000 + n * 7919 % 200 } else { 0 }).collect();
+        assert_eq!(round_trip(&steps)[0], SPARSE);
     }
 }

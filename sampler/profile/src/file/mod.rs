@@ -10,6 +10,7 @@
 //!           3 statistics (Stats as JSON), ends a complete recording
 //! head    = length: varint  block
 //! block   = 00 byte (all bytes equal) | 01 bytes | 02 length: varint  zstd frame
+//!         | 02+n bytes of n bits each, n = 1 to 7
 //! ```
 //!
 //! Numbers are little-endian; the checksum covers everything after the marker. The parts are in

@@ -16,6 +16,10 @@
 //! assert_eq!(profile.samples.len(), 6);
 //! ```
 
+mod steady;
+
+pub use steady::Steady;
+
 use crate::ids::{FrameId, FunctionId, Id, ProcessId, StackId, ThreadId};
 use crate::meta::{Meta, Process, SampleDuration, Stats, Thread};
 use crate::sample::{Quality, Sample, SampleFlags, ThreadState};

@@ -81,3 +81,5 @@ mod basic {
         assert_eq!(open(&file).unwrap().damage(), None);
     }
 }
+
+mod size;

@@ -1,0 +1,86 @@
+//! CPython 3.11: frames live on a data stack, bytecode in the code object, locations in columns.
+
+use super::opcodes::v3_11::OPCODES;
+use super::v3_10::LAYOUT as PREVIOUS;
+use crate::layout::spec::*;
+
+pub(super) static SPEC: VersionSpec = VersionSpec {
+    minor: 11,
+    offsets: OffsetSource::Table(&LAYOUT),
+    code_generation_since: 0,
+    opcodes: &OPCODES,
+};
+
+pub(super) const LAYOUT: Layout = Layout {
+    version: Version { minor: 11, ..PREVIOUS.version },
+    runtime: RuntimeOffsets { interpreters_head: 40, finalizing: 24 },
+    interpreter: InterpreterOffsets {
+        id: 48,
+        threads_head: 16,
+        modules: 888,
+        gil: Gil { place: GilPlace::Runtime(360), ..PREVIOUS.interpreter.gil },
+        gc_collecting: Field::Interpreter(848),
+        ..PREVIOUS.interpreter
+    },
+    thread: ThreadOffsets {
+        frame: FrameLink::CFrame { cframe: 56, current_frame: 8 },
+        thread_id: 152,
+        native_thread_id: Some(160),
+        datastack_chunk: Some(296),
+        c_profilefunc: Some(64),
+        c_tracefunc: Some(72),
+        size: 320,
+        ..PREVIOUS.thread
+    },
+    frame: FRAME,
+    code: CODE,
+    object: ObjectOffsets {
+        dict: DictOffsets {
+            keys: DictKeys::Logarithmic {
+                dk_log2_size: 8,
+                dk_log2_index_bytes: 9,
+                dk_kind: 10,
+                dk_nentries: 24,
+                dk_indices: 32,
+            },
+            ..PREVIOUS.object.dict
+        },
+        instance_dict: InstanceDict::ManagedPair,
+        ..PREVIOUS.object
+    },
+    opcodes: &OPCODES,
+    ..PREVIOUS
+};
+
+/// `_PyInterpreterFrame`.
+const FRAME: FrameOffsets = FrameOffsets {
+    size: 72,
+    previous: 48,
+    code: 32,
+    instruction: Instruction::Address(56),
+    localsplus: 72,
+    owner: Some(69),
+    owner_shim: None,
+    is_entry: Some(68),
+    executing: None,
+    tlbc_index: None,
+};
+
+const CODE: CodeOffsets = CodeOffsets {
+    size: 184,
+    argcount: 56,
+    firstlineno: 72,
+    filename: 112,
+    name: 120,
+    qualname: Some(128),
+    linetable: 136,
+    linetable_format: LineTableFormat::Locations,
+    localsplusnames: 96,
+    localspluskinds: Some(104),
+    bytecode: Bytecode::Inline(184),
+    frame_words: Some(FrameWords::Sum { nlocalsplus: 76, stacksize: 68, specials: 9 }),
+    tlbc: None,
+    // ob_size, co_consts … co_flags; co_argcount … co_localspluskinds; co_name … co_linetable. Not
+    // co_warmup, which counts, nor co_filename, which the import system may replace.
+    identity: &[(16, 36), (56, 56), (120, 24)],
+};

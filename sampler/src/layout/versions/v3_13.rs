@@ -1,0 +1,132 @@
+//! CPython 3.13: the process publishes its offsets; attributes are inline in instances.
+//!
+//! The table below states all offsets all the same: `_Py_DebugOffsets` overrides those that it holds,
+//! and where both state one a test compares them.
+
+use super::opcodes::v3_13::OPCODES;
+use super::v3_12::LAYOUT as PREVIOUS;
+use crate::layout::spec::*;
+
+pub(super) static SPEC: VersionSpec = VersionSpec {
+    minor: 13,
+    offsets: OffsetSource::Published(&PublishedSpec {
+        fields: FIELDS,
+        lacking: &LAYOUT,
+        lacking_free_threaded: &FREE_THREADED,
+    }),
+    // 3.13.0 and 3.13.18 agree.
+    code_generation_since: 0,
+    opcodes: &OPCODES,
+};
+
+pub(super) const LAYOUT: Layout = Layout {
+    version: Version { minor: 13, ..PREVIOUS.version },
+    runtime: RuntimeOffsets { interpreters_head: 632, finalizing: 608 },
+    interpreter: InterpreterOffsets {
+        id: 7272,
+        next: 7264,
+        threads_head: 7344,
+        threads_main: Some(7352),
+        modules: 7656,
+        gil: Gil { place: GilPlace::InterpreterPointer(16), ..PREVIOUS.interpreter.gil },
+        gc_collecting: Field::Interpreter(7600),
+        // func_state.next_version
+        code_generation: Some(CodeGeneration { offset: 17_000, width: 4, zero_is_unknown: true }),
+    },
+    thread: ThreadOffsets {
+        frame: FrameLink::Direct(72),
+        thread_id: 152,
+        native_thread_id: Some(160),
+        c_profilefunc: Some(80),
+        c_tracefunc: Some(88),
+        ..PREVIOUS.thread
+    },
+    code: CodeOffsets { size: 200, bytecode: Bytecode::Inline(200), ..PREVIOUS.code },
+    object: ObjectOffsets {
+        dict: DictOffsets { values_first: 8, ..PREVIOUS.object.dict },
+        instance_dict: InstanceDict::Inline { managed_words: 3 },
+        ..PREVIOUS.object
+    },
+    opcodes: &OPCODES,
+    ..PREVIOUS
+};
+
+/// `Py_GIL_DISABLED`: object headers are 16 bytes larger.
+pub(super) const FREE_THREADED: Layout = Layout {
+    interpreter: InterpreterOffsets {
+        modules: 7664,
+        gil: Gil { last_holder: 16, locked: 24, enabled: Some(0), size: 216, ..LAYOUT.interpreter.gil },
+        code_generation: Some(CodeGeneration { offset: 20_092, width: 4, zero_is_unknown: true }),
+        ..LAYOUT.interpreter
+    },
+    code: CodeOffsets {
+        size: 216,
+        argcount: 68,
+        firstlineno: 84,
+        filename: 128,
+        name: 136,
+        qualname: Some(144),
+        linetable: 152,
+        localsplusnames: 112,
+        localspluskinds: Some(120),
+        bytecode: Bytecode::Inline(216),
+        frame_words: Some(FrameWords::Field(92)),
+        identity: &[(32, 96), (136, 24)],
+        ..LAYOUT.code
+    },
+    object: ObjectOffsets {
+        ob_type: 24,
+        ob_size: 32,
+        tp_name: 40,
+        tp_flags: 184,
+        tp_basicsize: 48,
+        tp_dictoffset: 304,
+        ht_cached_keys: 896,
+        unicode: UnicodeOffsets {
+            length: 32,
+            state: 48,
+            ascii_size: 56,
+            compact_size: 72,
+            ..LAYOUT.object.unicode
+        },
+        bytes_ob_sval: 48,
+        tuple_ob_item: 40,
+        list_ob_item: 40,
+        float_ob_fval: 32,
+        long: LongOffsets { size_or_tag: 32, digits: 40, ..LAYOUT.object.long },
+        dict: DictOffsets { ma_keys: 48, ma_values: 56, ..LAYOUT.object.dict },
+        instance_dict: InstanceDict::Inline { managed_words: 1 },
+    },
+    ..LAYOUT
+};
+
+/// `_Py_DebugOffsets` of 3.13.
+#[rustfmt::skip]
+const FIELDS: &[&str] = &[
+    "version", "free_threaded",
+    "runtime_state.size", "runtime_state.finalizing", "runtime_state.interpreters_head",
+    "interpreter_state.size", "interpreter_state.id", "interpreter_state.next",
+    "interpreter_state.threads_head", "interpreter_state.gc", "interpreter_state.imports_modules",
+    "interpreter_state.sysdict", "interpreter_state.builtins", "interpreter_state.ceval_gil",
+    "interpreter_state.gil_runtime_state", "interpreter_state.gil_runtime_state_enabled",
+    "interpreter_state.gil_runtime_state_locked", "interpreter_state.gil_runtime_state_holder",
+    "thread_state.size", "thread_state.prev", "thread_state.next", "thread_state.interp",
+    "thread_state.current_frame", "thread_state.thread_id", "thread_state.native_thread_id",
+    "thread_state.datastack_chunk", "thread_state.status",
+    "interpreter_frame.size", "interpreter_frame.previous", "interpreter_frame.executable",
+    "interpreter_frame.instr_ptr", "interpreter_frame.localsplus", "interpreter_frame.owner",
+    "code_object.size", "code_object.filename", "code_object.name", "code_object.qualname",
+    "code_object.linetable", "code_object.firstlineno", "code_object.argcount",
+    "code_object.localsplusnames", "code_object.localspluskinds", "code_object.co_code_adaptive",
+    "pyobject.size", "pyobject.ob_type",
+    "type_object.size", "type_object.tp_name", "type_object.tp_repr", "type_object.tp_flags",
+    "tuple_object.size", "tuple_object.ob_item", "tuple_object.ob_size",
+    "list_object.size", "list_object.ob_item", "list_object.ob_size",
+    "dict_object.size", "dict_object.ma_keys", "dict_object.ma_values",
+    "float_object.size", "float_object.ob_fval",
+    "long_object.size", "long_object.lv_tag", "long_object.ob_digit",
+    "bytes_object.size", "bytes_object.ob_size", "bytes_object.ob_sval",
+    "unicode_object.size", "unicode_object.state", "unicode_object.length",
+    "unicode_object.asciiobject_size",
+    "gc.size", "gc.collecting",
+];

@@ -1,0 +1,105 @@
+//! CPython 3.15: threads say that they want the GIL, the published table has types and exceptions.
+
+use super::opcodes::v3_15::OPCODES;
+use super::v3_14::{FREE_THREADED as PREVIOUS_FREE_THREADED, LAYOUT as PREVIOUS};
+use crate::layout::spec::*;
+
+pub(super) static SPEC: VersionSpec = VersionSpec {
+    minor: 15,
+    offsets: OffsetSource::Published(&PublishedSpec {
+        fields: FIELDS,
+        lacking: &LAYOUT,
+        lacking_free_threaded: &FREE_THREADED,
+    }),
+    code_generation_since: 0,
+    opcodes: &OPCODES,
+};
+
+pub(super) const LAYOUT: Layout = Layout {
+    version: Version { minor: 15, ..PREVIOUS.version },
+    runtime: RuntimeOffsets { interpreters_head: 936, finalizing: 912 },
+    interpreter: InterpreterOffsets {
+        id: 7272,
+        next: 7264,
+        threads_head: 7336,
+        threads_main: Some(7352),
+        modules: 7592,
+        gc_collecting: Field::Interpreter(7512),
+        code_generation: Some(CodeGeneration { offset: 7944, width: 8, zero_is_unknown: false }),
+        ..PREVIOUS.interpreter
+    },
+    thread: ThreadOffsets {
+        thread_id: 176,
+        native_thread_id: Some(184),
+        datastack_chunk: Some(256),
+        gil_requested: Some(40),
+        c_profilefunc: Some(104),
+        c_tracefunc: Some(112),
+        size: 280,
+        ..PREVIOUS.thread
+    },
+    object: ObjectOffsets { ht_cached_keys: 888, ..PREVIOUS.object },
+    opcodes: &OPCODES,
+    ..PREVIOUS
+};
+
+/// `Py_GIL_DISABLED`.
+pub(super) const FREE_THREADED: Layout = Layout {
+    version: LAYOUT.version,
+    runtime: LAYOUT.runtime,
+    interpreter: InterpreterOffsets {
+        gil: PREVIOUS_FREE_THREADED.interpreter.gil,
+        code_generation: Some(CodeGeneration { offset: 7952, width: 8, zero_is_unknown: false }),
+        ..LAYOUT.interpreter
+    },
+    thread: LAYOUT.thread,
+    object: ObjectOffsets { ht_cached_keys: 904, ..PREVIOUS_FREE_THREADED.object },
+    opcodes: &OPCODES,
+    ..PREVIOUS_FREE_THREADED
+};
+
+/// `_Py_DebugOffsets` of 3.15.
+#[rustfmt::skip]
+const FIELDS: &[&str] = &[
+    "version", "free_threaded",
+    "runtime_state.size", "runtime_state.finalizing", "runtime_state.interpreters_head",
+    "interpreter_state.size", "interpreter_state.id", "interpreter_state.next",
+    "interpreter_state.threads_head", "interpreter_state.threads_main", "interpreter_state.gc",
+    "interpreter_state.imports_modules", "interpreter_state.sysdict", "interpreter_state.builtins",
+    "interpreter_state.ceval_gil", "interpreter_state.gil_runtime_state",
+    "interpreter_state.gil_runtime_state_enabled", "interpreter_state.gil_runtime_state_locked",
+    "interpreter_state.gil_runtime_state_holder", "interpreter_state.code_object_generation",
+    "interpreter_state.tlbc_generation",
+    "thread_state.size", "thread_state.prev", "thread_state.next", "thread_state.interp",
+    "thread_state.current_frame", "thread_state.base_frame", "thread_state.last_profiled_frame",
+    "thread_state.last_profiled_frame_seq", "thread_state.thread_id", "thread_state.native_thread_id",
+    "thread_state.datastack_chunk", "thread_state.status", "thread_state.holds_gil",
+    "thread_state.gil_requested", "thread_state.current_exception", "thread_state.exc_state",
+    "err_stackitem.exc_value",
+    "interpreter_frame.size", "interpreter_frame.previous", "interpreter_frame.executable",
+    "interpreter_frame.instr_ptr", "interpreter_frame.localsplus", "interpreter_frame.owner",
+    "interpreter_frame.stackpointer", "interpreter_frame.tlbc_index",
+    "code_object.size", "code_object.filename", "code_object.name", "code_object.qualname",
+    "code_object.linetable", "code_object.firstlineno", "code_object.argcount",
+    "code_object.localsplusnames", "code_object.localspluskinds", "code_object.co_code_adaptive",
+    "code_object.co_tlbc",
+    "pyobject.size", "pyobject.ob_type",
+    "type_object.size", "type_object.tp_name", "type_object.tp_repr", "type_object.tp_flags",
+    "type_object.tp_basicsize", "type_object.tp_dictoffset",
+    "heap_type_object.size", "heap_type_object.ht_cached_keys",
+    "tuple_object.size", "tuple_object.ob_item", "tuple_object.ob_size",
+    "list_object.size", "list_object.ob_item", "list_object.ob_size",
+    "set_object.size", "set_object.used", "set_object.table", "set_object.mask",
+    "dict_object.size", "dict_object.ma_keys", "dict_object.ma_values",
+    "float_object.size", "float_object.ob_fval",
+    "long_object.size", "long_object.lv_tag", "long_object.ob_digit",
+    "bytes_object.size", "bytes_object.ob_size", "bytes_object.ob_sval",
+    "unicode_object.size", "unicode_object.state", "unicode_object.length",
+    "unicode_object.asciiobject_size", "unicode_object.compactunicodeobject_size",
+    "gc.size", "gc.collecting", "gc.frame", "gc.generation_stats_size", "gc.generation_stats",
+    "gen_object.size", "gen_object.gi_name", "gen_object.gi_iframe", "gen_object.gi_frame_state",
+    "llist_node.next", "llist_node.prev",
+    "debugger_support.eval_breaker", "debugger_support.remote_debugger_support",
+    "debugger_support.remote_debugging_enabled", "debugger_support.debugger_pending_call",
+    "debugger_support.debugger_script_path", "debugger_support.debugger_script_path_size",
+];

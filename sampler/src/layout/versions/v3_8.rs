@@ -1,0 +1,107 @@
+//! CPython 3.8: the base that later versions state their differences from.
+
+use slowpath_profile::BuildFlags;
+
+use super::opcodes::v3_8::OPCODES;
+use crate::layout::spec::*;
+
+pub(super) static SPEC: VersionSpec = VersionSpec {
+    minor: 8,
+    offsets: OffsetSource::Table(&LAYOUT),
+    code_generation_since: 0,
+    opcodes: &OPCODES,
+};
+
+/// Release builds; debug builds have the same layout since 3.8 (without `Py_TRACE_REFS`).
+pub(super) const LAYOUT: Layout = Layout {
+    version: Version { major: 3, minor: 8, micro: 0, level_serial: 0xf0 },
+    build: BuildFlags { debug: false, free_threaded: false, jit: false, tail_call: false, static_link: false },
+    runtime: RuntimeOffsets { interpreters_head: 32, finalizing: 16 },
+    interpreter: INTERPRETER,
+    thread: THREAD,
+    frame: FRAME,
+    code: CODE,
+    object: OBJECT,
+    opcodes: &OPCODES,
+};
+
+const INTERPRETER: InterpreterOffsets = InterpreterOffsets {
+    id: 16,
+    next: 0,
+    threads_head: 8,
+    threads_main: None,
+    modules: 56,
+    gil: Gil { place: GilPlace::Runtime(1152), last_holder: 8, locked: 16, enabled: None, size: 208 },
+    gc_collecting: Field::Runtime(544),
+    code_generation: None,
+};
+
+const THREAD: ThreadOffsets = ThreadOffsets {
+    next: 8,
+    interp: 16,
+    frame: FrameLink::Direct(24),
+    thread_id: 176,
+    native_thread_id: None,
+    datastack_chunk: None,
+    gil_requested: None,
+    c_profilefunc: Some(56),
+    c_tracefunc: Some(64),
+    size: 184,
+};
+
+/// `PyFrameObject`.
+const FRAME: FrameOffsets = FrameOffsets {
+    size: 360,
+    previous: 24,
+    code: 32,
+    instruction: Instruction::LastIndex { offset: 104, unit: 1 },
+    localsplus: 360,
+    owner: None,
+    owner_shim: None,
+    is_entry: None,
+    executing: Some(Executing { offset: 116, value: 1 }),
+    tlbc_index: None,
+};
+
+const CODE: CodeOffsets = CodeOffsets {
+    size: 176,
+    argcount: 16,
+    firstlineno: 40,
+    filename: 104,
+    name: 112,
+    qualname: None,
+    linetable: 120,
+    linetable_format: LineTableFormat::Lnotab,
+    localsplusnames: 72,
+    localspluskinds: None,
+    bytecode: Bytecode::Object(48),
+    frame_words: None,
+    tlbc: None,
+    // co_argcount … co_firstlineno; co_code … co_cellvars; co_name, co_lnotab. Not co_filename, which
+    // the import system may replace.
+    identity: &[(16, 28), (48, 48), (112, 16)],
+};
+
+const OBJECT: ObjectOffsets = ObjectOffsets {
+    ob_type: 8,
+    ob_size: 16,
+    tp_name: 24,
+    tp_flags: 168,
+    tp_basicsize: 32,
+    tp_dictoffset: 288,
+    ht_cached_keys: 872,
+    unicode: UnicodeOffsets { length: 16, state: 32, kind_shift: 2, ascii_size: 48, compact_size: 72 },
+    bytes_ob_sval: 32,
+    tuple_ob_item: 24,
+    list_ob_item: 24,
+    float_ob_fval: 16,
+    long: LongOffsets { size_or_tag: 16, tagged: false, digits: 24 },
+    dict: DictOffsets {
+        ma_keys: 32,
+        ma_values: 40,
+        // Objects/dict-common.h, not among the installed headers; checked on live interpreters.
+        keys: DictKeys::Sized { dk_size: 8, dk_nentries: 32, dk_indices: 40 },
+        values_first: 0,
+    },
+    instance_dict: InstanceDict::Offset,
+};
