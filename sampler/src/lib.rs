@@ -13,7 +13,17 @@
 //! - nothing is ever written to the target, and nothing pauses it unless asked by name.
 
 pub mod dump;
+pub mod durations;
+mod heads;
 pub mod layout;
 pub mod options;
 pub mod process;
+mod process_sampler;
+pub mod read;
+pub mod recorder;
+mod resolve;
+mod sampling_loop;
+pub mod schedule;
 pub mod session;
+mod snapshot;
+mod thread_track;

@@ -2,13 +2,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
-use slowpath_profile::{Batch, Meta, Stats};
+use slowpath_profile::{Batch, BuildFlags, Meta, Stats};
 
 use crate::dump::{Dump, DumpOptions};
+use crate::layout::{layout_for, published_len};
 use crate::options::SampleOptions;
 use crate::process::error::AttachError;
+use crate::process::find::find_interpreter;
+use crate::process::linux::LiveMemory;
+use crate::process::memory::Memory;
+use crate::process_sampler::Found;
+use crate::read::threads::interpreters;
+use crate::sampling_loop::Loop;
+
+/// Between two looks at a process that is not ready yet.
+const ATTACH_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Asks a session to end after the current tick. Clones share the flag.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +49,14 @@ struct ProgressCounters {
 }
 
 impl Progress {
+    /// Publishes the counters of a session.
+    pub(crate) fn publish(&self, ticks: u64, samples: u64, dropped: u64, missed: u64) {
+        self.0.ticks.store(ticks, Ordering::Relaxed);
+        self.0.samples.store(samples, Ordering::Relaxed);
+        self.0.dropped.store(dropped, Ordering::Relaxed);
+        self.0.missed.store(missed, Ordering::Relaxed);
+    }
+
     /// Ticks served so far.
     pub fn ticks(&self) -> u64 {
         self.0.ticks.load(Ordering::Relaxed)
@@ -92,31 +110,48 @@ pub struct Outcome {
 /// A process that slowpath is attached to.
 #[derive(Debug)]
 pub struct Target {
-    pid: u32,
+    found: Found,
 }
 
 impl Target {
     /// Finds the interpreter of a process and learns how to read it, waiting up to `patience` for an
     /// interpreter to appear and to be initialised (a process that has just been started).
     pub fn attach(pid: u32, patience: Duration) -> Result<Self, AttachError> {
-        let _ = patience;
-        Ok(Self { pid })
+        let begun = Instant::now();
+        loop {
+            let attempt = find(pid);
+            let left = patience.saturating_sub(begun.elapsed());
+            match attempt {
+                Ok(found) => return Ok(Self { found }),
+                Err(error) if left.is_zero() || !may_pass(&error) => return Err(error),
+                Err(_) => std::thread::sleep(ATTACH_INTERVAL.min(left)),
+            }
+        }
     }
 
     /// Process id.
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.found.pid
     }
 
     /// Interpreter version, as in `3.14.2`.
     pub fn python(&self) -> String {
-        String::new()
+        self.found.layout.version.to_string()
+    }
+
+    /// Build flags.
+    pub fn build(&self) -> BuildFlags {
+        self.found.build
+    }
+
+    /// Command line.
+    pub fn command(&self) -> &str {
+        &self.found.command
     }
 
     /// One look at all threads.
     pub fn dump(&mut self, options: DumpOptions) -> Result<Dump, AttachError> {
-        let _ = options;
-        Err(AttachError::NoSuchProcess { pid: self.pid })
+        crate::dump::take(&self.found, options)
     }
 
     /// Samples until the target ends, the duration is over or `stop` is set.
@@ -127,19 +162,54 @@ impl Target {
         stop: &StopFlag,
         progress: &Progress,
     ) -> Outcome {
-        let _ = (options, sink, stop, progress);
-        Outcome { stats: Stats::default(), end: End::TargetExited, warnings: Vec::new() }
+        Loop::new(self.found, options, sink).run(stop, progress)
     }
 
     /// The description of a recording made with `options`.
     pub fn meta(&self, options: &SampleOptions) -> Meta {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Meta {
             slowpath: env!("CARGO_PKG_VERSION").into(),
             mode: options.mode,
-            rate_wanted_mhz: (options.rate.hertz() * 1000.0) as u64,
+            rate_wanted_mhz: (options.rate.hertz() * 1000.0).round() as u64,
             blocking: options.blocking,
             gc_frames: options.gc_frames,
-            started_unix_ns: 0,
+            started_unix_ns: now.map_or(0, |elapsed| elapsed.as_nanos() as u64),
         }
     }
+}
+
+/// Whether a process that cannot be attached to now may be attached to soon: it is starting.
+pub(crate) fn may_pass(error: &AttachError) -> bool {
+    matches!(error, AttachError::NotPython { .. } | AttachError::NotInitialised { .. })
+}
+
+/// The arguments of a process, separated by one space.
+fn command_line(pid: u32) -> String {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let arguments = bytes.split(|&byte| byte == 0).filter(|argument| !argument.is_empty());
+    arguments.map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ")
+}
+
+/// Finds the interpreter of a process and its layout.
+pub(crate) fn find(pid: u32) -> Result<Found, AttachError> {
+    let memory = LiveMemory::open(pid);
+    let interpreter = find_interpreter(pid, &memory)?;
+    let not_ready = || AttachError::NotInitialised { pid, binary: interpreter.binary.clone() };
+    let runtime = interpreter.runtime_addr.ok_or_else(not_ready)?;
+    let published = match published_len(interpreter.version) {
+        Some(len) => {
+            Some(memory.read_bytes(runtime, len).map_err(|error| AttachError::from_memory(pid, error))?)
+        }
+        None => None,
+    };
+    let layout = layout_for(interpreter.version, interpreter.build, published.as_deref())
+        .map_err(|error| AttachError::NotPython { pid, program: error.to_string() })?;
+    let ready = interpreters(&memory, &layout, runtime)
+        .is_ok_and(|found| found.iter().any(|interpreter| !interpreter.threads.is_empty()));
+    if !ready {
+        return Err(not_ready());
+    }
+    let build = layout.build;
+    Ok(Found { pid, memory, layout, runtime, command: command_line(pid), build })
 }

@@ -236,6 +236,10 @@ fn frame(table: &Table, headers: &Layout) -> Result<FrameOffsets, LayoutError> {
         Some(_) => frame.optional("tlbc_index", 4)?,
         None => None,
     };
+    let stack_top = match headers.frame.stack_top {
+        Some(StackTop::Pointer(_)) => Some(StackTop::Pointer(frame.field("stackpointer", 8)?)),
+        unpublished => unpublished,
+    };
     Ok(FrameOffsets {
         size: localsplus,
         previous: frame.field("previous", 8)?,
@@ -243,6 +247,7 @@ fn frame(table: &Table, headers: &Layout) -> Result<FrameOffsets, LayoutError> {
         instruction: Instruction::Address(frame.field("instr_ptr", 8)?),
         localsplus,
         owner: Some(frame.field("owner", 1)?),
+        stack_top,
         tlbc_index,
         ..headers.frame
     })

@@ -182,10 +182,22 @@ pub struct FrameOffsets {
     pub owner_shim: Option<u8>,
     /// `is_entry` (3.11 only), a byte: the frame was entered from C code, not by its caller's opcode.
     pub is_entry: Option<Offset>,
+    /// Where the frame keeps the top of its value stack while it does not run (3.11+).
+    pub stack_top: Option<StackTop>,
     /// A byte that says whether the frame runs (before 3.11).
     pub executing: Option<Executing>,
     /// `tlbc_index` (free-threaded 3.14+).
     pub tlbc_index: Option<Offset>,
+}
+
+/// How a frame keeps the top of its value stack. While its instructions run, the interpreter holds it
+/// in a register and the field says so; a call from opcode to opcode stores it; a return empties it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StackTop {
+    /// `stacktop`, an `int` that counts from `localsplus`: -1 while running (3.11-3.13).
+    Index(Offset),
+    /// `stackpointer`: null while running (3.14+).
+    Pointer(Offset),
 }
 
 /// The byte of a `PyFrameObject` that says whether it runs: a frame on the stack of a thread always

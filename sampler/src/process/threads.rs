@@ -46,6 +46,15 @@ impl FileBudget {
     }
 }
 
+/// What `schedstat` tells of a thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Schedule {
+    /// CPU time used, in nanoseconds (see [`OsThread::cpu_ns`]).
+    pub run_ns: u64,
+    /// How often it was put on a CPU.
+    pub slices: u64,
+}
+
 /// What a thread waits for in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OsWait {
@@ -105,6 +114,15 @@ impl OsThread {
     pub fn cpu_ns(&self) -> Option<u64> {
         let mut line = [0; LINE];
         parse_schedstat(self.read(&self.schedstat, "schedstat", &mut line)?)
+    }
+
+    /// CPU time and how often it was given a CPU; `None` once it has ended. With neither moved, a
+    /// thread that slept has not run.
+    pub fn schedule(&self) -> Option<Schedule> {
+        let mut line = [0; LINE];
+        let line = self.read(&self.schedstat, "schedstat", &mut line)?;
+        let slices = line.trim_ascii_end().rsplit(|&byte| byte == b' ').next().and_then(number)?;
+        Some(Schedule { run_ns: parse_schedstat(line)?, slices })
     }
 
     /// What it waits for. Needs the same permission as reading memory.

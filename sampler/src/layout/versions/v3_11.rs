@@ -62,6 +62,7 @@ const FRAME: FrameOffsets = FrameOffsets {
     owner: Some(69),
     owner_shim: None,
     is_entry: Some(68),
+    stack_top: Some(StackTop::Index(64)),
     executing: None,
     tlbc_index: None,
 };

@@ -33,6 +33,7 @@ pub(super) const LAYOUT: Layout = Layout {
         owner: Some(74),
         // FRAME_OWNED_BY_INTERPRETER
         owner_shim: Some(3),
+        stack_top: Some(StackTop::Pointer(64)),
         ..PREVIOUS.frame
     },
     code: CodeOffsets { size: 208, bytecode: Bytecode::Inline(208), ..PREVIOUS.code },

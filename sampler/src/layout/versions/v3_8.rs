@@ -59,6 +59,7 @@ const FRAME: FrameOffsets = FrameOffsets {
     owner: None,
     owner_shim: None,
     is_entry: None,
+    stack_top: None,
     executing: Some(Executing { offset: 116, value: 1 }),
     tlbc_index: None,
 };

@@ -1,0 +1,445 @@
+//! Samples one process: one vectored read per tick for all its threads, then a local walk.
+
+use slowpath_profile::{
+    BuildFlags, Mode, Process, ProcessId, Quality, Sample, SampleFlags, StackId, Thread, ThreadState,
+};
+
+use crate::heads::{Head, HeadPlan};
+use crate::layout::spec::Layout;
+use crate::options::{SampleOptions, ThreadFilter};
+use crate::process::linux::LiveMemory;
+use crate::process::memory::MemoryError;
+use crate::process::threads::{FileBudget, OsThread};
+use crate::read::code_cache::CodeCache;
+use crate::read::image::Image;
+use crate::read::plan::Attempt;
+use crate::read::stack::RawFrame;
+use crate::read::thread_names::thread_names;
+use crate::read::threads::{Interpreter, interpreters};
+use crate::recorder::Recorder;
+use crate::resolve::{Doubt, Resolver, gc_frame};
+use crate::thread_track::{Asleep, Track};
+
+/// The thread list is read again at least so often.
+const REFRESH_NS: u64 = 100_000_000;
+/// Reads of one stack before it is given up, for broken copies.
+const TRIES: u32 = 12;
+/// Reads of one stack before it is given up, for wrong predictions: each teaches something.
+const LESSONS: u32 = 64;
+/// Ticks between two comparisons of code objects, where no counter tells of changes.
+const WINDOW_TICKS: u32 = 16;
+
+/// What happened, summed over ticks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    /// Samples taken.
+    pub samples: u64,
+    /// Samples whose stack passed every check.
+    pub valid: u64,
+    /// Broken reads that were tried again.
+    pub retried: u64,
+    /// Samples without a consistent stack.
+    pub dropped: u64,
+}
+
+impl Counters {
+    /// Adds the counts of another process.
+    pub fn add(&mut self, other: &Self) {
+        self.samples += other.samples;
+        self.valid += other.valid;
+        self.retried += other.retried;
+        self.dropped += other.dropped;
+    }
+}
+
+/// A process that is being sampled.
+#[derive(Debug)]
+pub struct ProcessSampler {
+    memory: LiveMemory,
+    layout: Layout,
+    runtime: u64,
+    pid: u32,
+    process: ProcessId,
+    codes: CodeCache,
+    interpreters: Vec<Interpreter>,
+    heads: Vec<(HeadPlan, Head)>,
+    tracks: Vec<Track>,
+    files: FileBudget,
+    image: Image,
+    /// For reading one thread again.
+    single: Image,
+    frames: Vec<RawFrame>,
+    refreshed_ns: Option<u64>,
+    window_ticks: u32,
+    /// What happened so far.
+    pub counters: Counters,
+}
+
+/// A process as the session found it.
+#[derive(Debug)]
+pub struct Found {
+    /// Process id.
+    pub pid: u32,
+    /// Its memory.
+    pub memory: LiveMemory,
+    /// Its layout.
+    pub layout: Layout,
+    /// Address of `_PyRuntime`.
+    pub runtime: u64,
+    /// Command line.
+    pub command: String,
+    /// Build flags.
+    pub build: BuildFlags,
+}
+
+impl ProcessSampler {
+    /// Begins to sample a process.
+    pub fn new(
+        found: Found,
+        parent: Option<ProcessId>,
+        start_ns: u64,
+        files: FileBudget,
+        recorder: &mut Recorder,
+    ) -> Self {
+        let process = recorder.process(Process {
+            pid: found.pid,
+            parent,
+            command: found.command,
+            python: found.layout.version.to_string(),
+            build: found.build,
+            start_ns,
+        });
+        Self {
+            memory: found.memory,
+            layout: found.layout,
+            runtime: found.runtime,
+            pid: found.pid,
+            process,
+            codes: CodeCache::default(),
+            interpreters: Vec::new(),
+            heads: Vec::new(),
+            tracks: Vec::new(),
+            files,
+            image: Image::default(),
+            single: Image::default(),
+            frames: Vec::new(),
+            refreshed_ns: None,
+            window_ticks: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// What the recorder calls the process.
+    pub fn id(&self) -> ProcessId {
+        self.process
+    }
+
+    /// System calls made to read the target.
+    pub fn reads(&self) -> u64 {
+        self.memory.reads()
+    }
+
+    /// Whether the process has ended or runs another program.
+    pub fn is_over(&self) -> bool {
+        self.memory.replaced()
+    }
+
+    /// Takes one sample of each wanted thread.
+    pub fn tick(
+        &mut self,
+        now_ns: u64,
+        options: &SampleOptions,
+        recorder: &mut Recorder,
+    ) -> Result<(), MemoryError> {
+        let due = self.refreshed_ns.is_none_or(|at| now_ns.saturating_sub(at) >= REFRESH_NS);
+        if due {
+            self.refresh(now_ns, options, recorder)?;
+        }
+        let mut awake = self.plan(now_ns, options)?;
+        let mut list_moved = false;
+        for number in 0..self.heads.len() {
+            let (plan, last) = &mut self.heads[number];
+            let Some(head) = plan.decode(&self.image) else { continue };
+            list_moved |= head.threads_head != last.threads_head;
+            *last = head;
+        }
+        self.observe_code_changes(recorder);
+        if list_moved {
+            // A thread has started; the ones that are known are still where they were.
+            self.refreshed_ns = None;
+        }
+        for number in 0..self.tracks.len() {
+            let is_awake = std::mem::take(&mut awake[number]);
+            self.sample_thread(number, is_awake, now_ns, options, recorder);
+        }
+        Ok(())
+    }
+
+    /// Copies everything that the tick needs; says which threads may have run since the last tick.
+    fn plan(&mut self, now_ns: u64, options: &SampleOptions) -> Result<Vec<bool>, MemoryError> {
+        self.image.clear();
+        for (plan, _) in &mut self.heads {
+            plan.add_to(&mut self.image);
+        }
+        let mut awake = vec![false; self.tracks.len()];
+        if options.mode == Mode::Gil {
+            // Only the holder's stack is wanted, so who that is must be known first.
+            self.image.fill(&self.memory)?;
+            let holders: Vec<u64> =
+                self.heads.iter().filter_map(|(plan, _)| Some(plan.decode(&self.image)?.holder)).collect();
+            for (track, awake) in self.tracks.iter_mut().zip(&mut awake) {
+                *awake = holders.contains(&track.thread.addr);
+            }
+        } else {
+            for (track, awake) in self.tracks.iter_mut().zip(&mut awake) {
+                *awake = track.wanted && track.update_cpu(now_ns);
+            }
+        }
+        for (track, awake) in self.tracks.iter_mut().zip(&awake) {
+            if *awake {
+                track.plan.add_to(&self.layout, &mut self.image);
+            }
+        }
+        self.image.fill(&self.memory)?;
+        Ok(awake)
+    }
+
+    fn observe_code_changes(&mut self, recorder: &mut Recorder) {
+        // One counter per interpreter: their sum moves when one does.
+        let generation =
+            self.heads.iter().try_fold(0u64, |sum, (_, head)| Some(sum.wrapping_add(head.generation?)));
+        if self.codes.observe_generation(generation) {
+            self.tracks.iter_mut().for_each(|track| track.last.clear());
+        }
+        self.window_ticks += 1;
+        if generation.is_none() && self.window_ticks >= WINDOW_TICKS {
+            self.verify_window(recorder);
+        }
+    }
+
+    /// Before 3.12: makes sure that the code objects of the last samples were what they seemed to be.
+    pub fn verify_window(&mut self, recorder: &mut Recorder) {
+        self.window_ticks = 0;
+        let gone = self.codes.verify_window(&self.memory, &self.layout);
+        if gone.is_empty() {
+            return;
+        }
+        self.tracks.iter_mut().for_each(|track| track.last.clear());
+        let withdrawn = recorder.withdraw_functions(&gone);
+        self.counters.valid -= withdrawn.min(self.counters.valid);
+        self.counters.dropped += withdrawn;
+    }
+
+    fn sample_thread(
+        &mut self,
+        number: usize,
+        awake: bool,
+        now_ns: u64,
+        options: &SampleOptions,
+        recorder: &mut Recorder,
+    ) {
+        let track = &mut self.tracks[number];
+        if !track.wanted || (options.mode == Mode::Gil && !awake) {
+            return;
+        }
+        let head = self.heads.get(track.interpreter).map_or(Head::default(), |(_, head)| *head);
+        let holds_gil = head.holder == track.thread.addr;
+        let observed = match track.asleep() {
+            Some(asleep) if !awake => asleep,
+            _ => {
+                let Some((stack, quality)) = self.read_thread(number, recorder) else { return };
+                let gil = self.gil_range(number);
+                let track = &mut self.tracks[number];
+                let state = track.state(holds_gil, false, gil, now_ns);
+                let seen = Asleep { state, stack, quality };
+                if state != ThreadState::Running && quality != Quality::Dropped {
+                    track.falls_asleep(seen);
+                }
+                seen
+            }
+        };
+        let track = &mut self.tracks[number];
+        let cpu_ns = track.take_cpu_ns();
+        if options.mode == Mode::Cpu && observed.state != ThreadState::Running {
+            return;
+        }
+        let in_gc = head.collecting && holds_gil;
+        let mut flags = SampleFlags::default();
+        if holds_gil {
+            flags = flags.with(SampleFlags::HOLDS_GIL);
+        }
+        if in_gc {
+            flags = flags.with(SampleFlags::IN_GC);
+        }
+        let stack = match in_gc && options.gc_frames {
+            true => Self::with_gc(observed.stack, recorder),
+            false => observed.stack,
+        };
+        let Asleep { state, quality, .. } = observed;
+        self.count(quality);
+        recorder.sample(Sample {
+            time_ns: now_ns,
+            thread: self.tracks[number].id,
+            stack,
+            cpu_ns,
+            state,
+            flags,
+            quality,
+        });
+    }
+
+    fn with_gc(stack: Option<StackId>, recorder: &mut Recorder) -> Option<StackId> {
+        let frame = gc_frame(&mut recorder.tables);
+        recorder.tables.intern_stack(stack, frame).or(stack)
+    }
+
+    fn count(&mut self, quality: Quality) {
+        self.counters.samples += 1;
+        match quality {
+            Quality::Dropped => self.counters.dropped += 1,
+            _ => self.counters.valid += 1,
+        }
+    }
+
+    fn gil_range(&self, number: usize) -> std::ops::Range<u64> {
+        let interpreter = self.interpreters.get(self.tracks[number].interpreter);
+        let gil = interpreter.map_or(0, |interpreter| interpreter.gil);
+        gil..gil.saturating_add(self.layout.interpreter.gil.size as u64)
+    }
+
+    /// The stack of a thread, from the tick's image or by reading again. `None`: the thread is gone.
+    fn read_thread(&mut self, number: usize, recorder: &mut Recorder) -> Option<(Option<StackId>, Quality)> {
+        let (mut broken, mut lessons) = (0, 0);
+        let mut first = true;
+        while broken < TRIES && lessons < LESSONS {
+            let track = &mut self.tracks[number];
+            if !first {
+                self.single.clear();
+                track.plan.add_to(&self.layout, &mut self.single);
+                self.single.fill(&self.memory).ok()?;
+            }
+            let image = if first { &self.image } else { &self.single };
+            first = false;
+            let attempt = track.plan.read(&self.memory, &self.layout, image, &mut self.frames);
+            match attempt {
+                Attempt::Gone => {
+                    self.refreshed_ns = None;
+                    return None;
+                }
+                Attempt::Learned => lessons += 1,
+                Attempt::Broken => broken += 1,
+                Attempt::Stack | Attempt::Truncated => {
+                    let mut resolver = Resolver {
+                        memory: &self.memory,
+                        layout: &self.layout,
+                        codes: &mut self.codes,
+                        tables: &mut recorder.tables,
+                    };
+                    match resolver.resolve(&self.frames, &mut track.last) {
+                        Ok(stack) => {
+                            track.plan.keep();
+                            self.counters.retried += u64::from(broken);
+                            let quality = match (attempt, broken) {
+                                (Attempt::Truncated, _) => Quality::Truncated,
+                                (_, 0) => Quality::Clean,
+                                _ => Quality::Retried,
+                            };
+                            return Some((stack, quality));
+                        }
+                        Err(Doubt::Torn) => broken += 1,
+                        Err(Doubt::TreeFull) => break,
+                    }
+                }
+            }
+        }
+        self.counters.retried += u64::from(broken);
+        Some((None, Quality::Dropped))
+    }
+
+    /// Reads the lists of interpreters and threads again.
+    fn refresh(
+        &mut self,
+        now_ns: u64,
+        options: &SampleOptions,
+        recorder: &mut Recorder,
+    ) -> Result<(), MemoryError> {
+        self.refreshed_ns = Some(now_ns);
+        self.interpreters = interpreters(&self.memory, &self.layout, self.runtime)?;
+        self.heads = self
+            .interpreters
+            .iter()
+            .map(|interpreter| {
+                let plan = HeadPlan::new(&self.layout, self.runtime, interpreter);
+                let threads_head = interpreter.threads.first().map_or(0, |thread| thread.addr);
+                (plan, Head { threads_head, ..Head::default() })
+            })
+            .collect();
+        self.tracks.iter_mut().for_each(|track| track.alive = false);
+        let mut fresh = Vec::new();
+        for (position, interpreter) in self.interpreters.iter().enumerate() {
+            for thread in &interpreter.threads {
+                match self.tracks.iter_mut().find(|track| track.thread == *thread) {
+                    Some(track) => (track.alive, track.interpreter) = (true, position),
+                    None => fresh.push((position, interpreter.id, *thread)),
+                }
+            }
+        }
+        self.tracks.retain(|track| track.alive);
+        self.add_threads(fresh, options, recorder);
+        Ok(())
+    }
+
+    fn add_threads(
+        &mut self,
+        fresh: Vec<(usize, i64, crate::read::threads::ThreadRef)>,
+        options: &SampleOptions,
+        recorder: &mut Recorder,
+    ) {
+        if fresh.is_empty() {
+            return;
+        }
+        let names = self.names();
+        for (position, interpreter, thread) in fresh {
+            let native_id = thread.native_id as u32;
+            let os = (native_id != 0).then(|| OsThread::new(self.pid, native_id, &self.files));
+            let known = names.iter().find(|(ident, _)| *ident == thread.thread_id);
+            let name = match (known, &os) {
+                (Some((_, name)), _) => name.clone(),
+                (None, Some(os)) => os.comm(),
+                (None, None) => String::new(),
+            };
+            let entry = Thread {
+                process: self.process,
+                interpreter,
+                python_id: thread.thread_id,
+                native_id,
+                name: recorder.tables.strings.intern_str(&name),
+                is_main: native_id == self.pid,
+            };
+            let id = recorder.thread(entry.clone());
+            let mut track = Track::new(thread, position, id, entry, os);
+            track.wanted = is_wanted(&options.threads, &name, native_id == self.pid);
+            self.tracks.push(track);
+        }
+    }
+
+    fn names(&self) -> Vec<(u64, String)> {
+        self.interpreters
+            .iter()
+            .flat_map(|interpreter| thread_names(&self.memory, &self.layout, interpreter.addr))
+            .collect()
+    }
+}
+
+fn is_wanted(filter: &ThreadFilter, name: &str, is_main: bool) -> bool {
+    match filter {
+        ThreadFilter::All => true,
+        ThreadFilter::Main => is_main,
+        ThreadFilter::Name(glob) => glob::Pattern::new(glob).is_ok_and(|pattern| pattern.matches(name)),
+    }
+}

@@ -1,0 +1,203 @@
+//! Code objects that have been read, and how their entries are kept from going stale.
+//!
+//! An address says nothing: a program that makes functions at run time frees code objects and gets
+//! the same addresses for others. CPython 3.12+ has a counter in the interpreter state that moves
+//! when code objects come (and go); while it stands still, every entry holds. When it has moved, each
+//! entry is compared with memory before it is used again. Before 3.12 there is no such counter: see
+//! [`CodeCache::verify_window`].
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use slowpath_profile::{FrameId, Function, FunctionId, FunctionKind, Tables};
+
+use crate::layout::spec::Layout;
+use crate::process::memory::Memory;
+use crate::read::code::{Code, CodeError};
+
+/// Entries kept; a program with more code objects starts over.
+const MAX_ENTRIES: usize = 200_000;
+
+/// A code object and what the recorder calls it.
+#[derive(Debug)]
+pub struct Entry {
+    /// The code object.
+    pub code: Code,
+    /// Its function in the tables.
+    pub function: FunctionId,
+    /// The frames of its instructions, by unit, as far as they have been seen.
+    frames: Vec<Option<FrameId>>,
+    /// The epoch in which it was last known to be in memory.
+    verified: u64,
+    /// Its number in the order of reading.
+    number: u64,
+}
+
+impl Entry {
+    /// The frame of an instruction at a byte offset.
+    pub fn frame(&mut self, offset: u32, tables: &mut Tables) -> FrameId {
+        let unit = offset as usize / 2;
+        if let Some(Some(frame)) = self.frames.get(unit) {
+            return *frame;
+        }
+        let span = self.code.span(offset);
+        let frame = tables.frames.intern(slowpath_profile::Frame {
+            function: self.function,
+            instruction: Some(offset),
+            span,
+        });
+        if self.frames.len() <= unit {
+            self.frames.resize(unit + 1, None);
+        }
+        self.frames[unit] = Some(frame);
+        frame
+    }
+}
+
+/// Code objects by address.
+#[derive(Debug, Default)]
+pub struct CodeCache {
+    entries: FxHashMap<u64, Entry>,
+    /// Types that are `PyCode_Type` (one per process; more only if memory is hostile).
+    code_types: FxHashSet<u64>,
+    /// Moves when entries must be compared with memory before they are used again.
+    epoch: u64,
+    generation: Option<u64>,
+    /// Addresses at which a code object was seen to replace another.
+    volatile: FxHashSet<u64>,
+    /// Code objects used since the last comparison, where no counter tells of changes.
+    window: FxHashSet<u64>,
+    /// How often an address was found reused.
+    reused: u64,
+    /// How many code objects have been read.
+    reads: u64,
+    /// Entries with at least this number have been read since [`CodeCache::settle`].
+    fresh_from: u64,
+}
+
+impl CodeCache {
+    /// Notes the interpreter's counter. `None`: there is none.
+    ///
+    /// Returns whether entries must be compared again (the counter has moved).
+    pub fn observe_generation(&mut self, generation: Option<u64>) -> bool {
+        let moved = generation.is_some() && generation != self.generation;
+        if moved {
+            self.generation = generation;
+            self.epoch += 1;
+        }
+        moved
+    }
+
+    /// The entry of the code object at `addr`, read or compared with memory if need be.
+    pub fn get(
+        &mut self,
+        memory: &dyn Memory,
+        layout: &Layout,
+        addr: u64,
+        tables: &mut Tables,
+    ) -> Result<&mut Entry, CodeError> {
+        if self.generation.is_none() {
+            self.window.insert(addr);
+        }
+        if let Some(entry) = self.entries.get_mut(&addr) {
+            let must_compare = entry.verified != self.epoch || self.volatile.contains(&addr);
+            if !must_compare || entry.code.is_still_there(memory, layout) {
+                entry.verified = self.epoch;
+            } else {
+                self.forget(addr);
+            }
+        }
+        if !self.entries.contains_key(&addr) {
+            if self.entries.len() >= MAX_ENTRIES {
+                self.entries.clear();
+            }
+            let entry = self.read(memory, layout, addr, tables)?;
+            self.entries.insert(addr, entry);
+        }
+        self.entries.get_mut(&addr).ok_or(CodeError::NotCode(addr))
+    }
+
+    /// How many code objects have been read so far.
+    pub fn reads(&self) -> u64 {
+        self.reads
+    }
+
+    /// How often an address was found to hold another code object than before.
+    pub fn reused(&self) -> u64 {
+        self.reused
+    }
+
+    /// Calls all entries settled: [`CodeCache::is_fresh`] is false for them.
+    pub fn settle(&mut self) {
+        self.fresh_from = self.reads;
+    }
+
+    /// Whether an entry has been read since [`CodeCache::settle`].
+    pub fn is_fresh(&self, entry: &Entry) -> bool {
+        entry.number >= self.fresh_from
+    }
+
+    /// The entry of the code object at `addr` if it is known; nothing is read.
+    pub fn peek(&self, addr: u64) -> Option<&Entry> {
+        self.entries.get(&addr)
+    }
+
+    /// Compares all code objects used since the last call with memory, where no counter tells of
+    /// changes (before 3.12). Returns the functions that turned out to be gone: samples of the window
+    /// that name them may have meant another function, and are withdrawn.
+    ///
+    /// A code object that is the same at both ends of a window was the same throughout, unless its
+    /// address was used by another and then by an identical one; an address that was once seen to
+    /// change is therefore compared at each use from then on.
+    pub fn verify_window(&mut self, memory: &dyn Memory, layout: &Layout) -> Vec<FunctionId> {
+        let mut gone = Vec::new();
+        for addr in std::mem::take(&mut self.window) {
+            let Some(entry) = self.entries.get(&addr) else { continue };
+            if !entry.code.is_still_there(memory, layout) {
+                gone.push(entry.function);
+                self.forget(addr);
+            }
+        }
+        gone
+    }
+
+    fn forget(&mut self, addr: u64) {
+        self.entries.remove(&addr);
+        self.volatile.insert(addr);
+        self.reused += 1;
+    }
+
+    fn read(
+        &mut self,
+        memory: &dyn Memory,
+        layout: &Layout,
+        addr: u64,
+        tables: &mut Tables,
+    ) -> Result<Entry, CodeError> {
+        let known = &mut self.code_types;
+        let mut is_code_type = |type_addr: u64| {
+            known.contains(&type_addr)
+                || (is_named_code(memory, layout, type_addr) && known.insert(type_addr))
+        };
+        let code = Code::read(memory, layout, addr, &mut is_code_type)?;
+        let function = intern_function(&code, tables);
+        let number = self.reads;
+        self.reads += 1;
+        Ok(Entry { code, function, frames: Vec::new(), verified: self.epoch, number })
+    }
+}
+
+fn intern_function(code: &Code, tables: &mut Tables) -> FunctionId {
+    let function = Function {
+        name: tables.strings.intern_str(&code.name),
+        qualname: tables.strings.intern_str(&code.qualname),
+        file: tables.strings.intern_str(&code.file),
+        first_line: code.first_line,
+        kind: FunctionKind::Python,
+    };
+    tables.functions.intern(function)
+}
+
+/// Whether the type at an address calls itself `code`, as only `PyCode_Type` does.
+fn is_named_code(memory: &dyn Memory, layout: &Layout, type_addr: u64) -> bool {
+    let name = memory.read_u64(type_addr.wrapping_add(layout.object.tp_name as u64));
+    name.and_then(|name| memory.read_bytes(name, 5)).is_ok_and(|name| name == b"code\0")
+}

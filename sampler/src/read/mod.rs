@@ -1,0 +1,16 @@
+//! Decodes an interpreter's memory: pure over [`crate::process::memory::Memory`] and
+//! [`crate::layout::spec::Layout`]; no clock, no system calls, every chase bounded.
+
+pub mod code;
+pub mod code_cache;
+pub mod image;
+pub mod line_table;
+pub mod locals;
+pub mod objects;
+pub mod plan;
+pub mod stack;
+#[cfg(test)]
+mod testing;
+pub mod text;
+pub mod thread_names;
+pub mod threads;
