@@ -195,7 +195,7 @@ fn command_line(pid: u32) -> String {
 pub(crate) fn find(pid: u32) -> Result<Found, AttachError> {
     let memory = LiveMemory::open(pid);
     let interpreter = find_interpreter(pid, &memory)?;
-    let not_ready = || AttachError::NotInitialised { pid, binary: interpreter.binary.clone() };
+    let not_ready = || AttachError::NotInitialised { pid };
     let runtime = interpreter.runtime_addr.ok_or_else(not_ready)?;
     let published = match published_len(interpreter.version) {
         Some(len) => {
@@ -204,7 +204,7 @@ pub(crate) fn find(pid: u32) -> Result<Found, AttachError> {
         None => None,
     };
     let layout = layout_for(interpreter.version, interpreter.build, published.as_deref())
-        .map_err(|error| AttachError::NotPython { pid, program: error.to_string() })?;
+        .map_err(|error| AttachError::Layout { pid, error: error.to_string() })?;
     let ready = interpreters(&memory, &layout, runtime)
         .is_ok_and(|found| found.iter().any(|interpreter| !interpreter.threads.is_empty()));
     if !ready {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use slowpath_sampler::process::children::ProcessTree;
 use slowpath_sampler::process::error::{AttachError, AttachErrorKind};
 use slowpath_sampler::session::{StopFlag, Target};
 
@@ -15,12 +16,10 @@ use crate::outputs::Outputs;
 use crate::program::Program;
 use crate::signals;
 
-/// How long one attempt to attach waits for the interpreter to come to life.
-const PATIENCE: Duration = Duration::from_millis(50);
-/// Pause before the next attempt: a wrapper may take its time until it executes Python, and looking
-/// costs a little.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// Bounds of the pause before the next attempt. In between it is an eighth of the program's age: what
+/// is lost of the start is small, and looking at a wrapper that takes its time costs little.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// A program that ran for less had no time to be seen as Python.
 const LONG_ENOUGH: Duration = Duration::from_secs(2);
 
@@ -39,7 +38,7 @@ fn profile(program: &Program, args: &RunArgs, mut outputs: Outputs, global: Glob
     if let Some(pid) = program.pid() {
         signals::forward_to(pid).map_err(|error| no_signals(&error))?;
     }
-    let Some(target) = attach(program)? else {
+    let Some(target) = attach(program, args.sampling.children)? else {
         if !global.quiet {
             tell(&too_short(program, global));
         }
@@ -58,24 +57,44 @@ fn profile(program: &Program, args: &RunArgs, mut outputs: Outputs, global: Glob
     conclude(recorded, outputs, global)
 }
 
-/// Tries until the program is ready to be read; `None` if it ends before.
-fn attach(program: &Program) -> Result<Option<Target>, Failure> {
-    let mut pause = FIRST_PAUSE;
+/// Tries until the program is ready to be read; `None` if it ends before. A wrapper that executes
+/// Python becomes Python; with `children`, one that starts it is passed over for what it starts.
+fn attach(program: &Program, children: bool) -> Result<Option<Target>, Failure> {
+    let mut tree = ProcessTree::new(program.id());
     loop {
-        let error = match Target::attach(program.id(), PATIENCE) {
+        let error = match Target::attach(program.id(), Duration::ZERO) {
             Ok(target) => return Ok(Some(target)),
             Err(error) => error,
         };
+        if children && let Some(target) = attach_below(&mut tree, program.id()) {
+            return Ok(Some(target));
+        }
         if program.has_ended() {
             let was_other = matches!(error, AttachError::NotPython { .. }) && program.age() >= LONG_ENOUGH;
-            return if was_other { Err(error.into()) } else { Ok(None) };
+            return if was_other { Err(not_python(error, children)) } else { Ok(None) };
         }
         if error.kind() == AttachErrorKind::Permission {
             return Err(error.into());
         }
-        program.sleep(pause);
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        program.sleep((program.age() / 8).clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
     }
+}
+
+/// The first Python among the processes that `root` has started.
+fn attach_below(tree: &mut ProcessTree, root: u32) -> Option<Target> {
+    tree.poll();
+    let below = tree.alive().filter(|process| process.pid != root);
+    below.map(|process| Target::attach(process.pid, Duration::ZERO)).find_map(Result::ok)
+}
+
+fn not_python(error: AttachError, children: bool) -> Failure {
+    let mut failure = Failure::from(error);
+    if !children {
+        failure.why =
+            "neither it nor what it executed was Python; what it may have started was not looked at".into();
+        failure.fix = "follow the processes that it starts with: slowpath run --children -- CMD".into();
+    }
+    failure
 }
 
 fn too_short(program: &Program, global: Global) -> String {

@@ -21,6 +21,7 @@ pub mod source;
 pub mod tables;
 #[doc(hidden)]
 pub mod testing;
+pub mod view;
 
 pub use batch::{Batch, Mark};
 pub use ids::{FrameId, FunctionId, ProcessId, StackId, StringId, ThreadId};

@@ -28,6 +28,8 @@ pub struct Identity {
     pub build: BuildFlags,
     /// How the version was learnt.
     pub source: VersionSource,
+    /// Address of `PyInterpreterState.jit` of the main interpreter, a `bool`, where it is known.
+    pub jit_flag: Option<u64>,
 }
 
 /// How a version was learnt.
@@ -70,29 +72,75 @@ impl std::fmt::Display for Version {
 pub fn identify(memory: &dyn Memory, binary: &Binary, bias: u64) -> Result<Option<Identity>, MemoryError> {
     let runtime_addr = binary.runtime().map(|vaddr| vaddr.wrapping_add(bias));
     let symbols = &binary.symbols;
-    let mut build =
+    let build =
         BuildFlags { debug: symbols.ref_debug, tail_call: symbols.tail_call, ..BuildFlags::default() };
+    let told = |version, source| Some(Identity { runtime_addr, version, build, source, jit_flag: None });
     if let Some(addr) = runtime_addr {
-        let mut head = [0; 24];
+        let mut head = [0; HEAD];
         memory.read(addr, &mut head)?;
-        if let Some((version, free_threaded)) = published(&head) {
-            build.free_threaded = free_threaded;
-            return Ok(Some(Identity { runtime_addr, version, build, source: VersionSource::Published }));
+        if let Some(published) = Published::parse(&head) {
+            return published.identity(memory, addr, build);
         }
     }
     if let Some(vaddr) = symbols.py_version
         && let Some(version) = Version::from_hex(memory.read_u64(vaddr.wrapping_add(bias))?)
     {
-        return Ok(Some(Identity { runtime_addr, version, build, source: VersionSource::Symbol }));
+        return Ok(told(version, VersionSource::Symbol));
     }
-    let version = search_version(memory, binary, bias)?;
-    Ok(version.map(|version| Identity { runtime_addr, version, build, source: VersionSource::Text }))
+    Ok(search_version(memory, binary, bias)?.and_then(|version| told(version, VersionSource::Text)))
 }
 
-/// Version and `free_threaded` of the head of `_Py_DebugOffsets`.
-fn published(head: &[u8]) -> Option<(Version, bool)> {
-    let version = head.strip_prefix(COOKIE)?.u64_at(0)?;
-    Some((Version::from_hex(version)?, head.u64_at(16)? != 0))
+/// What is needed here of the head of `_Py_DebugOffsets`, whose first seven fields have been the same
+/// since 3.13.0.
+struct Published {
+    version: Version,
+    free_threaded: bool,
+    interpreters_head: u64,
+    interpreter_size: u64,
+}
+
+/// Bytes up to and with `interpreter_state.size`.
+const HEAD: usize = 56;
+
+/// `offsetof(PyInterpreterState, jit)` by minor version and `sizeof(PyInterpreterState)`. The size is
+/// published; where it is another one, the offset may be too, and is not used.
+const JIT_FLAGS: &[(u8, u64, u64)] =
+    &[(14, 225_864, 223_184), (14, 225_880, 223_200), (15, 226_240, 223_408), (15, 226_256, 223_424)];
+
+impl Published {
+    fn parse(head: &[u8]) -> Option<Self> {
+        let fields = head.strip_prefix(COOKIE)?;
+        Some(Self {
+            version: Version::from_hex(fields.u64_at(0)?)?,
+            free_threaded: fields.u64_at(8)? != 0,
+            interpreters_head: fields.u64_at(32)?,
+            interpreter_size: fields.u64_at(40)?,
+        })
+    }
+
+    /// `None` as long as the runtime has no interpreter.
+    fn identity(
+        &self,
+        memory: &dyn Memory,
+        addr: u64,
+        build: BuildFlags,
+    ) -> Result<Option<Identity>, MemoryError> {
+        let interpreter = memory.read_u64(addr.wrapping_add(self.interpreters_head))?;
+        if interpreter == 0 {
+            return Ok(None);
+        }
+        let known = |&&(minor, size, _): &&(u8, u64, u64)| {
+            minor == self.version.minor && size == self.interpreter_size && !self.free_threaded
+        };
+        let jit_flag = JIT_FLAGS.iter().find(known).map(|(_, _, offset)| interpreter.wrapping_add(*offset));
+        Ok(Some(Identity {
+            runtime_addr: Some(addr),
+            version: self.version,
+            build: BuildFlags { free_threaded: self.free_threaded, ..build },
+            source: VersionSource::Published,
+            jit_flag,
+        }))
+    }
 }
 
 /// Searches the writable memory of the binary for what `Py_GetVersion()` left there.

@@ -9,13 +9,18 @@ use std::os::unix::fs::FileExt;
 
 use goblin::container::{Container, Ctx};
 use goblin::elf::Elf;
+use goblin::elf::dynamic::{DT_STRSZ, DT_STRTAB, DT_SYMTAB};
 use goblin::elf::header::{ELFMAG, ET_DYN, ET_EXEC, Header};
-use goblin::elf::program_header::{PF_W, PT_LOAD, ProgramHeader};
+use goblin::elf::program_header::{PF_W, PT_DYNAMIC, PT_LOAD, ProgramHeader};
 use goblin::elf::section_header::{SHT_DYNSYM, SHT_SYMTAB, SectionHeader};
 use goblin::elf::sym::Symtab;
 
+use super::memory::Bytes;
+
 /// Largest symbol or string table that is read, in bytes (CPython's debug build has 7 MB).
 const MAX_TABLE: u64 = 256 << 20;
+/// Most read-only text that is searched (CPython has 3 MB).
+const MAX_RODATA: u64 = 64 << 20;
 /// Most program headers that are read.
 const MAX_SEGMENTS: usize = 256;
 /// Most section headers that are read.
@@ -25,6 +30,11 @@ const MAX_SECTIONS: usize = 16_384;
 pub trait ReadAt {
     /// The `len` bytes at `offset`, or `None` if they are not all there.
     fn bytes_at(&self, offset: u64, len: usize) -> Option<Vec<u8>>;
+
+    /// The difference between the addresses in it and those that it names, if it has been relocated.
+    fn relocation(&self, _binary: &Binary) -> Option<u64> {
+        None
+    }
 }
 
 impl ReadAt for File {
@@ -110,15 +120,18 @@ impl Binary {
             return None;
         }
         let sections = Sections::parse(file, &header).unwrap_or_default();
+        let programs = program_headers(file, &header)?;
         let mut binary = Self {
             fixed: header.e_type == ET_EXEC,
-            segments: segments(file, &header)?,
+            segments: segments(&programs),
             runtime_section: sections.named(".PyRuntime").map(|section| section.sh_addr),
             symbols: Symbols::default(),
             has_symtab: sections.of_type(SHT_SYMTAB).is_some(),
             rodata: sections.named(".rodata").map(|section| (section.sh_offset, section.sh_size)),
         };
-        sections.symbols(file, SHT_DYNSYM, &mut binary.symbols);
+        if sections.symbols(file, SHT_DYNSYM, &mut binary.symbols).is_none() {
+            dynamic_symbols(file, &programs, &mut binary);
+        }
         if binary.looks_like_python() || sections.of_type(SHT_DYNSYM).is_none() {
             sections.symbols(file, SHT_SYMTAB, &mut binary.symbols);
         }
@@ -137,6 +150,13 @@ impl Binary {
         self.symbols.runtime.or(self.runtime_section)
     }
 
+    /// The offset in the file of an address before relocation.
+    fn offset_of(&self, vaddr: u64) -> Option<u64> {
+        let inside = |segment: &&Segment| vaddr >= segment.vaddr && vaddr - segment.vaddr < segment.file_size;
+        let segment = self.segments.iter().find(inside)?;
+        segment.offset.checked_add(vaddr - segment.vaddr)
+    }
+
     /// The difference between addresses in the process and in the binary, given that the byte at
     /// `offset` of the file is mapped at `start`.
     pub fn bias(&self, start: u64, offset: u64) -> Option<u64> {
@@ -150,22 +170,57 @@ impl Binary {
     }
 }
 
-fn segments<R: ReadAt + ?Sized>(file: &R, header: &Header) -> Option<Vec<Segment>> {
+fn program_headers<R: ReadAt + ?Sized>(file: &R, header: &Header) -> Option<Vec<ProgramHeader>> {
     let count = usize::from(header.e_phnum).min(MAX_SEGMENTS);
     let bytes = file.bytes_at(header.e_phoff, count * ProgramHeader::size(context()))?;
-    let headers = ProgramHeader::parse(&bytes, 0, count, context()).ok()?;
+    ProgramHeader::parse(&bytes, 0, count, context()).ok()
+}
+
+fn segments(headers: &[ProgramHeader]) -> Vec<Segment> {
     let loads = headers.iter().filter(|header| header.p_type == PT_LOAD);
-    Some(
-        loads
-            .map(|header| Segment {
-                vaddr: header.p_vaddr,
-                mem_size: header.p_memsz,
-                offset: header.p_offset,
-                file_size: header.p_filesz,
-                writable: header.p_flags & PF_W != 0,
-            })
-            .collect(),
-    )
+    let segment = |header: &ProgramHeader| Segment {
+        vaddr: header.p_vaddr,
+        mem_size: header.p_memsz,
+        offset: header.p_offset,
+        file_size: header.p_filesz,
+        writable: header.p_flags & PF_W != 0,
+    };
+    loads.map(segment).collect()
+}
+
+/// Adds the dynamic symbols by way of `PT_DYNAMIC`, for binaries without a section table: images in
+/// memory, and files that were stripped of it.
+fn dynamic_symbols<R: ReadAt + ?Sized>(
+    file: &R,
+    headers: &[ProgramHeader],
+    binary: &mut Binary,
+) -> Option<()> {
+    let dynamic = headers.iter().find(|header| header.p_type == PT_DYNAMIC)?;
+    let bytes = table(file, dynamic.p_offset, dynamic.p_filesz)?;
+    let entry = |tag: u64| {
+        let mut entries = bytes.chunks_exact(16);
+        entries.find(|entry| entry.u64_at(0) == Some(tag)).and_then(|entry| entry.u64_at(8))
+    };
+    // In memory the loader has replaced addresses by relocated ones.
+    let bias = file.relocation(binary).unwrap_or(0);
+    let offset = |addr: u64| binary.offset_of(addr).or_else(|| binary.offset_of(addr.wrapping_sub(bias)));
+    let (symbols, strings) = (offset(entry(DT_SYMTAB)?)?, offset(entry(DT_STRTAB)?)?);
+    // The number of symbols is nowhere; every linker puts the strings right behind them.
+    let symbols = table(file, symbols, strings.checked_sub(symbols)?)?;
+    let names = table(file, strings, entry(DT_STRSZ)?)?;
+    add_symbols(&symbols, &names, &mut binary.symbols)
+}
+
+/// Adds what a symbol table defines.
+fn add_symbols(symbols: &[u8], names: &[u8], found: &mut Symbols) -> Option<()> {
+    let count = symbols.len() / goblin::elf::sym::sym64::SIZEOF_SYM;
+    let symbols = Symtab::parse(symbols, 0, count, context()).ok()?;
+    for symbol in symbols.iter().filter(|symbol| symbol.st_shndx != 0 && symbol.st_value != 0) {
+        if let Some(name) = name_at(names, symbol.st_name) {
+            found.add(name, symbol.st_value);
+        }
+    }
+    Some(())
 }
 
 fn context() -> Ctx {
@@ -204,14 +259,7 @@ impl Sections {
         let strings = self.headers.get(section.sh_link as usize)?;
         let names = table(file, strings.sh_offset, strings.sh_size)?;
         let bytes = table(file, section.sh_offset, section.sh_size)?;
-        let count = bytes.len() / goblin::elf::sym::sym64::SIZEOF_SYM;
-        let symbols = Symtab::parse(&bytes, 0, count, context()).ok()?;
-        for symbol in symbols.iter().filter(|symbol| symbol.st_shndx != 0 && symbol.st_value != 0) {
-            if let Some(name) = name_at(&names, symbol.st_name) {
-                found.add(name, symbol.st_value);
-            }
-        }
-        Some(())
+        add_symbols(&bytes, &names, found)
     }
 }
 
@@ -238,4 +286,10 @@ fn name_at(names: &[u8], offset: usize) -> Option<&[u8]> {
 
 fn table<R: ReadAt + ?Sized>(file: &R, offset: u64, size: u64) -> Option<Vec<u8>> {
     (size <= MAX_TABLE).then(|| file.bytes_at(offset, usize::try_from(size).ok()?))?
+}
+
+/// Whether `needle` is in the read-only text of the binary; `false` if it has too much of that.
+pub fn rodata_has<R: ReadAt + ?Sized>(file: &R, binary: &Binary, needle: &[u8]) -> bool {
+    let text = binary.rodata.and_then(|(offset, size)| table(file, offset, size.min(MAX_RODATA)));
+    text.is_some_and(|text| text.windows(needle.len()).any(|window| window == needle))
 }

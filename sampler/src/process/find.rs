@@ -1,18 +1,19 @@
 //! Finds the interpreter in a running process.
 //!
 //! Candidates are the program itself and every library it maps, those first whose names tell; each
-//! is opened as the very file that is mapped, whatever its name, mount namespace or fate.
+//! is opened as the very file that is mapped, whatever its name, mount namespace or fate, and read
+//! from memory where no file can be opened.
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use slowpath_profile::BuildFlags;
 
-use super::binary::Binary;
+use super::access::{Status, program_name};
+use super::binary::{Binary, ReadAt, rodata_has};
 use super::error::AttachError;
+use super::image::{Opened, sources};
 use super::maps::{MappedFile, Mapping, mappings};
 use super::memory::{Memory, MemoryError};
 use crate::layout::detect::{Identity, VersionSource, identify};
@@ -36,49 +37,99 @@ pub struct Interpreter {
     pub opened: Opened,
     /// How the version was learnt.
     pub version_source: VersionSource,
+    /// Whether a just-in-time compiler is compiled in, whether or not it is switched on.
+    pub jit_compiled_in: bool,
+    /// Whether `build.tail_call` is known: only unstripped binaries tell.
+    pub tail_call_known: bool,
 }
 
-/// How the binary of an interpreter was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opened {
-    /// `/proc/PID/exe`: the program itself, renamed or deleted or not.
-    Program,
-    /// `/proc/PID/map_files`: the mapped file itself.
-    Mapped,
-    /// By its path below `/proc/PID/root`.
-    Path,
+impl Interpreter {
+    /// Whether it is read through [`super::legacy`]: stacks only.
+    pub fn is_legacy(&self) -> bool {
+        self.version.major == 2 || self.version.minor < 8
+    }
 }
 
-/// A file that a process maps, with its mapping at the lowest address.
-struct Candidate<'a> {
-    file: &'a MappedFile,
-    first: &'a Mapping,
-    program: bool,
+/// A file that a process maps.
+pub(super) struct Candidate<'a> {
+    /// The file.
+    pub(super) file: &'a MappedFile,
+    /// Its mappings, the one at the lowest address first.
+    pub(super) mappings: Vec<&'a Mapping>,
+    /// Whether it is the program itself.
+    pub(super) program: bool,
 }
 
 /// Finds the interpreter of process `pid`, whose memory is `memory`.
 pub fn find_interpreter(pid: u32, memory: &dyn Memory) -> Result<Interpreter, AttachError> {
-    let maps = mappings(pid).map_err(|error| AttachError::from_map(pid, &error))?;
-    let program = fs::metadata(format!("/proc/{pid}/exe")).ok().map(|meta| meta.ino());
-    let mut uninitialised = None;
-    for candidate in candidates(&maps, program) {
-        let Some((file, opened)) = open(pid, &candidate) else { continue };
-        let Some(binary) = Binary::parse(&file).filter(Binary::looks_like_python) else { continue };
-        let Some(bias) = binary.bias(candidate.first.start, candidate.first.offset) else { continue };
-        match identify(memory, &binary, bias) {
-            Ok(Some(identity)) => return Ok(interpreter(identity, &candidate, opened)),
-            Ok(None) => uninitialised = uninitialised.or(Some(candidate.file.path.clone())),
-            Err(MemoryError::Unmapped(_)) => {}
+    find(pid, memory, &[Opened::Program, Opened::Mapped, Opened::Path, Opened::Memory])
+}
+
+/// Finds it without opening any of its files, as where they are deleted and the caller is not root.
+pub fn find_interpreter_in_memory(pid: u32, memory: &dyn Memory) -> Result<Interpreter, AttachError> {
+    find(pid, memory, &[Opened::Memory])
+}
+
+fn find(pid: u32, memory: &dyn Memory, ways: &[Opened]) -> Result<Interpreter, AttachError> {
+    let maps = mappings(pid).map_err(|error| no_map(pid, &error))?;
+    let mut uninitialised = false;
+    for candidate in candidates(pid, &maps) {
+        match examine(pid, memory, &candidate, ways) {
+            Ok(Examined::Found(found)) => return supported(pid, found),
+            Ok(Examined::NotInitialised) => uninitialised = true,
+            Ok(Examined::NotPython) => {}
             Err(error) => return Err(AttachError::from_memory(pid, error)),
         }
     }
-    Err(match uninitialised {
-        Some(binary) => AttachError::NotInitialised { pid, binary },
-        None => AttachError::not_python(pid),
-    })
+    Err(if uninitialised { AttachError::NotInitialised { pid } } else { nothing_found(pid, &maps) })
 }
 
-fn interpreter(identity: Identity, candidate: &Candidate<'_>, opened: Opened) -> Interpreter {
+fn supported(pid: u32, found: Interpreter) -> Result<Interpreter, AttachError> {
+    match (found.version.major, found.version.minor) {
+        (3, 3..=15) | (2, 7) => Ok(found),
+        _ => Err(AttachError::Unsupported { pid, version: found.version.to_string() }),
+    }
+}
+
+enum Examined {
+    Found(Interpreter),
+    NotInitialised,
+    NotPython,
+}
+
+/// Looks at one file, in the first way in which it can be read as ELF.
+fn examine(
+    pid: u32,
+    memory: &dyn Memory,
+    candidate: &Candidate<'_>,
+    ways: &[Opened],
+) -> Result<Examined, MemoryError> {
+    let parsed = sources(pid, memory, candidate, ways)
+        .find_map(|(file, opened)| Some((Binary::parse(&*file)?, file, opened)));
+    let Some((binary, file, opened)) = parsed else { return Ok(Examined::NotPython) };
+    let first = candidate.mappings[0];
+    let (true, Some(bias)) = (binary.looks_like_python(), binary.bias(first.start, first.offset)) else {
+        return Ok(Examined::NotPython);
+    };
+    match identify(memory, &binary, bias) {
+        Ok(Some(identity)) => {
+            let mut found = interpreter(identity, candidate, opened, &binary);
+            complete(&mut found, pid, memory, identity.jit_flag, &*file, &binary);
+            Ok(Examined::Found(found))
+        }
+        Ok(None) => Ok(Examined::NotInitialised),
+        // A binary that lies about its addresses; another may be right.
+        Err(MemoryError::Unmapped(_)) => Ok(Examined::NotPython),
+        Err(error) => Err(error),
+    }
+}
+
+fn interpreter(
+    identity: Identity,
+    candidate: &Candidate<'_>,
+    opened: Opened,
+    binary: &Binary,
+) -> Interpreter {
     Interpreter {
         runtime_addr: identity.runtime_addr,
         version: identity.version,
@@ -86,19 +137,65 @@ fn interpreter(identity: Identity, candidate: &Candidate<'_>, opened: Opened) ->
         binary: candidate.file.path.clone(),
         opened,
         version_source: identity.source,
+        jit_compiled_in: binary.symbols.jit,
+        tail_call_known: binary.has_symtab || identity.version.minor < 14,
     }
 }
 
+/// Build flags that symbols do not tell: whether the JIT is on, and all of them without symbols.
+fn complete<R: ReadAt + ?Sized>(
+    found: &mut Interpreter,
+    pid: u32,
+    memory: &dyn Memory,
+    jit_flag: Option<u64>,
+    file: &R,
+    binary: &Binary,
+) {
+    if binary.symbols.py_get_version.is_none() {
+        let minor = found.version.minor;
+        let debug = [format!(".cpython-3{minor}d-"), format!(".cpython-3{minor}td-")];
+        found.build.debug |= debug.iter().any(|tag| rodata_has(file, binary, tag.as_bytes()));
+        found.jit_compiled_in |= minor >= 13 && rodata_has(file, binary, b"PYTHON_JIT\0");
+    }
+    if found.jit_compiled_in {
+        let mut flag = [0];
+        let read = jit_flag.and_then(|addr| memory.read(addr, &mut flag).ok());
+        found.build.jit = match (read, flag) {
+            (Some(()), [flag @ 0..=1]) => flag == 1,
+            // Off unless asked for, as distributors build it.
+            _ => environment(pid, b"PYTHON_JIT").is_some_and(|value| !matches!(&value[..], b"" | b"0")),
+        };
+    }
+}
+
+/// The value of a variable in the environment with which the program was started.
+fn environment(pid: u32, name: &[u8]) -> Option<Vec<u8>> {
+    let variables = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut values = variables.split(|&byte| byte == 0);
+    values.find_map(|variable| Some(variable.strip_prefix(name)?.strip_prefix(b"=")?.to_vec()))
+}
+
 /// Every mapped file once: the program, then what is named after Python, then the rest.
-fn candidates(maps: &[Mapping], program: Option<u64>) -> Vec<Candidate<'_>> {
-    let mut seen = rustc_hash::FxHashSet::default();
-    let mut found: Vec<Candidate<'_>> = maps
-        .iter()
-        .filter_map(|first| Some((first, first.file.as_ref()?)))
-        .filter(|(_, file)| !file.path.starts_with("/dev") && seen.insert((file.device, file.inode)))
-        .take(MAX_FILES)
-        .map(|(first, file)| Candidate { file, first, program: program == Some(file.inode) })
-        .collect();
+fn candidates<'a>(pid: u32, maps: &'a [Mapping]) -> Vec<Candidate<'a>> {
+    let exe = format!("/proc/{pid}/exe");
+    let (inode, path) = (fs::metadata(&exe).ok().map(|meta| meta.ino()), fs::read_link(&exe).ok());
+    // The inode tells, except on file systems whose maps show another one than stat.
+    let is_program = |file: &MappedFile| Some(file.inode) == inode || path.as_ref() == Some(&file.path);
+    let mut places = rustc_hash::FxHashMap::default();
+    let mut found: Vec<Candidate<'a>> = Vec::new();
+    for mapping in maps {
+        let Some(file) = mapping.file.as_ref().filter(|file| !file.path.starts_with("/dev")) else {
+            continue;
+        };
+        let place = *places.entry((file.device, file.inode)).or_insert(found.len());
+        if let Some(candidate) = found.get_mut(place) {
+            candidate.mappings.push(mapping);
+        } else if found.len() < MAX_FILES {
+            found.push(Candidate { file, mappings: vec![mapping], program: is_program(file) });
+        } else {
+            break;
+        }
+    }
     found.sort_by_key(|candidate| match candidate.program {
         true => 0,
         false if named_python(&candidate.file.path) => 1,
@@ -111,31 +208,31 @@ fn named_python(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().contains("python"))
 }
 
-/// Opens the file of a candidate, sure that it is the file that is mapped.
-fn open(pid: u32, candidate: &Candidate<'_>) -> Option<(File, Opened)> {
-    let Candidate { file, first, program } = candidate;
-    let same = |opened: &File| opened.metadata().is_ok_and(|meta| meta.ino() == file.inode);
-    if *program && let Ok(opened) = open_regular(Path::new(&format!("/proc/{pid}/exe"))) {
-        return Some((opened, Opened::Program));
+/// What an unreadable map means.
+fn no_map(pid: u32, error: &std::io::Error) -> AttachError {
+    match dead_end(pid) {
+        Some(dead_end) => dead_end,
+        None => AttachError::from_io(pid, error),
     }
-    let link = format!("/proc/{pid}/map_files/{:x}-{:x}", first.start, first.end);
-    if let Ok(opened) = open_regular(Path::new(&link)) {
-        return Some((opened, Opened::Mapped));
-    }
-    let below = file.path.strip_prefix("/").ok()?;
-    let opened = open_regular(&Path::new(&format!("/proc/{pid}/root")).join(below)).ok()?;
-    same(&opened).then_some((opened, Opened::Path))
 }
 
-/// Opens a regular file and nothing else: a path of the target may lead to a FIFO, on which opening
-/// would wait for ever, or to a device, where opening alone has effects.
-fn open_regular(path: &Path) -> io::Result<File> {
-    let place = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path)?;
-    if !place.metadata()?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
+/// What it means that no interpreter was found.
+fn nothing_found(pid: u32, maps: &[Mapping]) -> AttachError {
+    match dead_end(pid) {
+        Some(dead_end) => dead_end,
+        None if maps.is_empty() => AttachError::Gone { pid },
+        None => AttachError::NotPython { pid, program: program_name(pid) },
     }
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(format!("/proc/self/fd/{}", place.as_raw_fd()))
+}
+
+/// Processes that have no memory to look at.
+fn dead_end(pid: u32) -> Option<AttachError> {
+    let Some(status) = Status::read(&pid.to_string()) else {
+        return Some(AttachError::NoSuchProcess { pid });
+    };
+    let program = program_name(pid);
+    if status.is_dead() {
+        return Some(AttachError::Zombie { pid, program });
+    }
+    status.is_kernel_thread().then_some(AttachError::KernelThread { pid, program })
 }

@@ -1,12 +1,18 @@
 //! A target process: its memory, its threads, its binaries.
 
+pub mod access;
 pub mod binary;
 pub mod children;
 pub mod clock;
 pub mod error;
 pub mod find;
+pub mod findings;
+pub mod image;
+pub mod legacy;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub mod maps;
 pub mod memory;
+pub mod pthread;
+pub mod refusal;
 pub mod threads;

@@ -1,0 +1,171 @@
+//! What the facts on a process mean to its user: the lines of `slowpath doctor`.
+//!
+//! Pure: facts in, findings out.
+
+use serde::Serialize;
+
+use super::access::{AccessFacts, CAP_SYS_PTRACE, Probe, PythonFacts, TargetFacts};
+use super::error::SUPPORTED;
+use super::refusal::judge;
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// As it should be.
+    Ok,
+    /// Works, with a limit to know.
+    Warn,
+    /// Attaching will fail.
+    Fail,
+}
+
+/// One line of the diagnosis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How much it matters.
+    pub severity: Severity,
+    /// What is the case.
+    pub what: String,
+    /// Why that matters; empty where it is plain.
+    pub why: String,
+    /// What to type or do; empty where nothing needs to be done.
+    pub fix: String,
+}
+
+impl Finding {
+    fn ok(what: impl Into<String>) -> Self {
+        Self { severity: Severity::Ok, what: what.into(), why: String::new(), fix: String::new() }
+    }
+
+    fn warn(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { severity: Severity::Warn, what: what.into(), why: why.into(), fix: fix.into() }
+    }
+
+    fn fail(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { severity: Severity::Fail, what: what.into(), why: why.into(), fix: fix.into() }
+    }
+}
+
+/// What the facts mean, the most basic first.
+pub fn evaluate(facts: &AccessFacts) -> Vec<Finding> {
+    let Some(target) = &facts.target else { return vec![not_there(facts)] };
+    let mut findings = vec![Finding::ok(format!("process {} is {}", facts.pid, target.program))];
+    if let Some(dead_end) = dead_end(facts.pid, target) {
+        findings.push(dead_end);
+        return findings;
+    }
+    findings.push(reading(facts));
+    findings.extend(tracer(target));
+    if matches!(facts.probe, Probe::Readable) {
+        findings.push(python(facts));
+    }
+    findings.extend(blocking(facts));
+    findings.extend(namespaces(facts, target));
+    findings
+}
+
+fn not_there(facts: &AccessFacts) -> Finding {
+    let why = if facts.hidepid {
+        "/proc is mounted with hidepid: processes of other users are hidden from you"
+    } else {
+        "it has ended, or it is in another PID namespace (a container numbers its processes anew)"
+    };
+    let fix = if facts.hidepid {
+        "run it as root: sudo slowpath doctor PID"
+    } else {
+        "list Python processes with: pgrep -af python"
+    };
+    Finding::fail(format!("no process has the id {}", facts.pid), why, fix)
+}
+
+fn dead_end(pid: u32, target: &TargetFacts) -> Option<Finding> {
+    if target.kernel_thread {
+        return Some(Finding::fail("it is a thread of the kernel", "it runs no program", ""));
+    }
+    matches!(target.state, 'Z' | 'X').then(|| {
+        Finding::fail(
+            "it is a zombie",
+            "it has ended and its parent has not collected its exit code",
+            format!("see its parent with: ps -o ppid= -p {pid}"),
+        )
+    })
+}
+
+fn reading(facts: &AccessFacts) -> Finding {
+    match facts.probe {
+        Probe::Readable => Finding::ok("its memory can be read"),
+        Probe::Gone => Finding::fail("it has no memory", "it is ending", "try again"),
+        Probe::Denied | Probe::NotTried => {
+            let refusal = judge(facts);
+            Finding::fail("its memory may not be read", refusal.why(), refusal.fix(facts.pid))
+        }
+    }
+}
+
+fn tracer(target: &TargetFacts) -> Option<Finding> {
+    let tracer = target.tracer.as_ref()?;
+    Some(Finding::warn(
+        format!("a tracer is active: {} (process {})", tracer.program, tracer.pid),
+        "it slows the program down and distorts what is measured; --blocking cannot work beside it",
+        format!("end the tracer first, or leave out --blocking: kill {}", tracer.pid),
+    ))
+}
+
+fn python(facts: &AccessFacts) -> Finding {
+    match &facts.python {
+        PythonFacts::Found { version, binary, static_link, legacy } => {
+            let place = if *static_link { "in the program itself" } else { "in a library" };
+            let what = format!("it runs CPython {version}, {place} ({})", binary.display());
+            match legacy {
+                false => Finding::ok(what),
+                true => Finding::warn(what, "this version is read as stacks only, through py-spy", ""),
+            }
+        }
+        PythonFacts::Unsupported { version } => Finding::fail(
+            format!("it runs Python {version}"),
+            format!("slowpath reads CPython {SUPPORTED}"),
+            "update slowpath, or run the program on a listed version",
+        ),
+        PythonFacts::None => Finding::fail(
+            "it is not a Python program",
+            "neither the program nor a library it has loaded holds an interpreter",
+            format!("if a child process runs Python, name that one: pgrep -aP {}", facts.pid),
+        ),
+        PythonFacts::Unknown => Finding::fail(
+            "its interpreter could not be told",
+            "it has only just started, or its memory makes no sense",
+            "try again",
+        ),
+    }
+}
+
+/// Pausing needs the same permission and one system call more.
+fn blocking(facts: &AccessFacts) -> Option<Finding> {
+    let filtered = facts.ours.seccomp == 2 && facts.probe == Probe::Readable;
+    filtered.then(|| {
+        Finding::warn(
+            "slowpath runs under a seccomp filter",
+            "reading works; --blocking also needs ptrace, which such filters often forbid",
+            "",
+        )
+    })
+}
+
+fn namespaces(facts: &AccessFacts, target: &TargetFacts) -> Option<Finding> {
+    let (ours, theirs) = (facts.ours.namespaces, target.credentials.namespaces);
+    let differ = |ours: Option<u64>, theirs: Option<u64>| ours.zip(theirs).is_some_and(|(a, b)| a != b);
+    let names = [
+        (differ(ours.pid, theirs.pid), "PID"),
+        (differ(ours.mnt, theirs.mnt), "mount"),
+        (differ(ours.user, theirs.user), "user"),
+    ];
+    let names: Vec<&str> = names.iter().filter(|(differs, _)| *differs).map(|(_, name)| *name).collect();
+    let capable = facts.ours.effective & CAP_SYS_PTRACE != 0;
+    (!names.is_empty() && (capable || facts.probe == Probe::Readable)).then(|| {
+        Finding::ok(format!(
+            "it is in another {} namespace: its paths and ids are its own",
+            names.join(" and ")
+        ))
+    })
+}
