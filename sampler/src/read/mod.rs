@@ -3,6 +3,7 @@
 
 pub mod code;
 pub mod code_cache;
+pub mod dict;
 pub mod image;
 pub mod line_table;
 pub mod locals;
