@@ -71,6 +71,8 @@ pub(crate) enum Command {
     Dump(DumpArgs),
     /// Show or convert a recording
     Report(ReportArgs),
+    /// Say whether a process can be profiled, and if not, why and what to type
+    Doctor(DoctorArgs),
     /// Print shell completions
     Completions {
         /// Shell
@@ -208,6 +210,16 @@ pub(crate) struct ReportArgs {
     pub(crate) output: OutputArgs,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Process id; without it this machine is checked and its Python processes are listed
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) pid: Option<u32>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 fn parse_threads(text: &str) -> Result<ThreadFilter, std::convert::Infallible> {
     Ok(match text {
         "all" => ThreadFilter::All,
@@ -281,7 +293,7 @@ mod tests {
         let mut command = Cli::command().term_width(100);
         command.build();
         let mut text = command.render_help().to_string();
-        for name in ["run", "attach", "dump", "report"] {
+        for name in ["run", "attach", "dump", "report", "doctor"] {
             let sub = command.find_subcommand_mut(name).expect("listed above");
             text += &format!("\n===== {name}\n{}", sub.render_help());
         }

@@ -65,6 +65,56 @@ pub fn evaluate(facts: &AccessFacts) -> Vec<Finding> {
     findings
 }
 
+/// What the facts on slowpath itself mean for any process it may be pointed at.
+pub fn machine(facts: &AccessFacts) -> Vec<Finding> {
+    let uid = facts.ours.uids[1];
+    let capable = facts.ours.effective & CAP_SYS_PTRACE != 0;
+    let mut findings = vec![match (capable, uid) {
+        (true, _) => {
+            Finding::ok(format!("user {uid} with CAP_SYS_PTRACE: processes of all users may be read"))
+        }
+        (false, 0) => Finding::warn(
+            "user 0 without CAP_SYS_PTRACE",
+            "root of a container may read fewer processes than it sees",
+            "docker run --cap-add SYS_PTRACE …, in Kubernetes securityContext.capabilities.add: [SYS_PTRACE]",
+        ),
+        (false, _) => Finding::ok(format!("user {uid}: processes of this user may be read")),
+    }];
+    findings.extend(facts.yama.and_then(|scope| yama(scope, capable)));
+    findings.extend(facts.in_container.then(|| {
+        let what = "slowpath runs in a container: it sees the processes of this container";
+        Finding::ok(what)
+    }));
+    findings.extend(facts.hidepid.then(|| {
+        Finding::warn(
+            "/proc is mounted with hidepid",
+            "processes of other users cannot be found",
+            "run it as root: sudo slowpath …",
+        )
+    }));
+    findings.extend(blocking(facts));
+    findings
+}
+
+fn yama(scope: u32, capable: bool) -> Option<Finding> {
+    let what = format!("kernel.yama.ptrace_scope is {scope}");
+    match (scope, capable) {
+        (0, _) => None,
+        (1 | 2, true) => Some(Finding::ok(format!("{what}: no limit for root"))),
+        (1, false) => Some(Finding::warn(
+            what,
+            "run can read what it starts, attach and dump need root",
+            "sudo slowpath …, or until the next boot: sudo sysctl kernel.yama.ptrace_scope=0",
+        )),
+        (2, false) => Some(Finding::fail(what, "only root may read other processes", "sudo slowpath …")),
+        _ => Some(Finding::fail(
+            what,
+            "nobody may read other processes, not even root",
+            "set kernel.yama.ptrace_scope=1 in /etc/sysctl.d and reboot",
+        )),
+    }
+}
+
 fn not_there(facts: &AccessFacts) -> Finding {
     let why = if facts.hidepid {
         "/proc is mounted with hidepid: processes of other users are hidden from you"
