@@ -235,7 +235,7 @@ mod tests {
             (0..500).map(|n: u64| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 61) * 1_000_003).collect();
         assert_eq!(round_trip(&few)[0], DICTIONARY);
         let steps: Vec<u64> =
-            (0..500).map(|n: u64| if n % 4 == 0 { 4000 + n * 7919 % 200 } else { 0 }).collect();
+            (0..500).map(|n: u64| if n.is_multiple_of(4) { 4000 + n * 7919 % 200 } else { 0 }).collect();
         assert_eq!(round_trip(&steps)[0], SPARSE);
     }
 }

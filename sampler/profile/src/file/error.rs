@@ -14,7 +14,7 @@ pub enum FileError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The file does not begin as a recording does.
-    #[error("this is not a slowpath recording: it begins with \"{begins}\"")]
+    #[error("this is not a slowpath recording: it {}", beginning(begins))]
     NotARecording {
         /// The first bytes, escaped.
         begins: String,
@@ -81,6 +81,10 @@ impl FileError {
             Self::Closed => "see the first error".into(),
         }
     }
+}
+
+fn beginning(begins: &str) -> String {
+    if begins.is_empty() { "is empty".into() } else { format!("begins with \"{begins}\"") }
 }
 
 fn is_full(error: &io::Error) -> bool {

@@ -35,7 +35,7 @@ impl Steady {
         self.noise ^= self.noise >> 12;
         self.noise ^= self.noise << 25;
         self.noise ^= self.noise >> 27;
-        (self.noise.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) * bound >> 32
+        ((self.noise.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) * bound) >> 32
     }
 
     /// CPU time that the kernel shows to have been used since the previous tick: it counts at its own

@@ -62,24 +62,7 @@ fn assert_same(read: &Profile, expected: &Profile) {
     assert_eq!(read.samples, expected.samples);
 }
 
-mod basic {
-    use super::*;
-    use crate::sample::ThreadState::{Idle, Running};
-    use crate::testing::ProfileBuilder;
-
-    #[test]
-    fn a_profile_survives() {
-        let profile = ProfileBuilder::new()
-            .thread("main")
-            .sample(&["<module>", "serve", "shop.py:Cart.total:12"], Running, 30)
-            .dropped(2)
-            .thread("worker \u{1f40d}")
-            .sample(&["run", "wait"], Idle, 10)
-            .build();
-        let file = write(&profile.meta, &[batch_of(&profile)], Some(&profile.stats));
-        assert_same(&read(&file), &profile);
-        assert_eq!(open(&file).unwrap().damage(), None);
-    }
-}
-
+mod damage;
+mod hostile;
+mod round_trip;
 mod size;
