@@ -1,8 +1,9 @@
 //! Chrome's Trace Event format, for Perfetto and `chrome://tracing`.
 //!
 //! Samples are not events, so a slice is drawn from consecutive samples that share a function at the
-//! same depth; two calls between which no sample fell look like one. Slices of a thread nest, begin and
-//! end in the order of time. States are leaf slices of their own category.
+//! same depth; two calls between which no sample fell look like one. Slices are pairs of events in the
+//! order of time, the caller's around the callee's: viewers order complete events by their begin alone,
+//! and a caller and its callee often begin with the same sample. States are leaf slices of their own category.
 
 use std::io::{self, Write};
 
@@ -82,8 +83,8 @@ struct Track<'a> {
     tid: u64,
     /// The constant part of each entry's event.
     texts: &'a [String],
-    /// Entry and begin in microseconds, from the root to the leaf.
-    open: Vec<(u32, u64)>,
+    /// Entries, from the root to the leaf.
+    open: Vec<u32>,
 }
 
 impl Track<'_> {
@@ -96,17 +97,19 @@ impl Track<'_> {
         events: &mut Events<'_>,
     ) -> io::Result<()> {
         let entries = levels.iter().map(|level| frames.entry(*level));
-        let shared =
-            self.open.iter().zip(entries.clone()).take_while(|((open, _), entry)| open == entry).count();
+        let shared = self.open.iter().zip(entries.clone()).take_while(|(open, entry)| *open == entry).count();
         self.close(shared, time_us, events)?;
-        self.open.extend(entries.skip(shared).map(|entry| (entry, time_us)));
+        for entry in entries.skip(shared) {
+            let text = self.texts.get(entry as usize).map_or("", String::as_str);
+            events.begin(self.pid, self.tid, time_us, text)?;
+            self.open.push(entry);
+        }
         Ok(())
     }
 
     fn close(&mut self, depth: usize, time_us: u64, events: &mut Events<'_>) -> io::Result<()> {
-        for (entry, begin_us) in self.open.drain(depth.min(self.open.len())..).rev() {
-            let text = self.texts.get(entry as usize).map_or("", String::as_str);
-            events.slice(self.pid, self.tid, begin_us, time_us.saturating_sub(begin_us), text)?;
+        for _ in self.open.drain(depth.min(self.open.len())..) {
+            events.end(self.pid, self.tid, time_us)?;
         }
         Ok(())
     }
@@ -123,9 +126,14 @@ impl Events<'_> {
         if std::mem::take(&mut self.first) { Ok(()) } else { self.out.write_all(b",\n") }
     }
 
-    fn slice(&mut self, pid: u32, tid: u64, ts: u64, dur: u64, text: &str) -> io::Result<()> {
+    fn begin(&mut self, pid: u32, tid: u64, ts: u64, text: &str) -> io::Result<()> {
         self.separate()?;
-        write!(self.out, r#"{{"ph":"X","pid":{pid},"tid":{tid},"ts":{ts},"dur":{dur},{text}}}"#)
+        write!(self.out, r#"{{"ph":"B","pid":{pid},"tid":{tid},"ts":{ts},{text}}}"#)
+    }
+
+    fn end(&mut self, pid: u32, tid: u64, ts: u64) -> io::Result<()> {
+        self.separate()?;
+        write!(self.out, r#"{{"ph":"E","pid":{pid},"tid":{tid},"ts":{ts}}}"#)
     }
 
     fn name(&mut self, what: &str, pid: u32, tid: u64, name: &str) -> io::Result<()> {
@@ -136,7 +144,7 @@ impl Events<'_> {
     }
 }
 
-/// What is the same in every event of a level: `"name":"f","cat":"python","args":{…}`.
+/// What is the same in every slice of a level: `"name":"f","cat":"python","args":{…}`.
 fn event_text(level: Level, text: &FrameText<'_>) -> String {
     let (name, cat) = (json!(text.name), category(level));
     if text.file.is_empty() {

@@ -11,10 +11,11 @@ use std::io::Write;
 use rustc_hash::FxHashMap;
 
 use super::counts::count;
-use super::label::{Level, frame_label, process_label, push_escape, thread_label};
+use super::label::{Level, command, frame_text, process_label, push_escape, thread_label, thread_name};
 use super::{ExportError, ExportOptions};
 use crate::ids::{ProcessId, ThreadId};
 use crate::source::Source;
+use crate::tables::Tables;
 
 /// Writes the collapsed stacks.
 pub(super) fn write(
@@ -22,19 +23,37 @@ pub(super) fn write(
     options: &ExportOptions,
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
-    for (stack, samples) in fold(source, options)? {
+    for (stack, samples) in fold(source, options, Detail::of(options))? {
         writeln!(out, "{stack} {samples}")?;
     }
     Ok(())
+}
+
+/// What labels tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// Processes and threads by id, frames by line.
+    Lines,
+    /// Processes and threads by id, frames by function.
+    Functions,
+    /// Only what stays the same from one run to the next: no ids, no lines.
+    Comparable,
+}
+
+impl Detail {
+    pub(super) fn of(options: &ExportOptions) -> Self {
+        if options.lines { Self::Lines } else { Self::Functions }
+    }
 }
 
 /// The collapsed stacks and their samples, sorted.
 pub(super) fn fold(
     source: &mut dyn Source,
     options: &ExportOptions,
+    detail: Detail,
 ) -> Result<BTreeMap<String, u64>, ExportError> {
     let counts = count(source, options)?;
-    let mut names = Names { source, lines: options.lines, frames: FxHashMap::default() };
+    let mut names = Names { source, detail, frames: FxHashMap::default() };
     let mut roots: FxHashMap<ThreadId, String> = FxHashMap::default();
     let mut levels = Vec::new();
     let mut folded = BTreeMap::new();
@@ -54,22 +73,43 @@ pub(super) fn fold(
 /// Labels that were made already.
 struct Names<'a> {
     source: &'a dyn Source,
-    lines: bool,
+    detail: Detail,
     frames: FxHashMap<Level, String>,
 }
 
 impl Names<'_> {
     fn root(&self, thread: ThreadId) -> String {
-        let threads = self.source.threads();
-        let process = threads.get(thread.0 as usize).map_or(ProcessId(u32::MAX), |thread| thread.process);
-        let process = escape(&process_label(self.source.processes(), process));
-        let thread = escape(&thread_label(self.source.tables(), threads, thread));
-        format!("{process};{thread}")
+        let (tables, threads, processes) =
+            (self.source.tables(), self.source.threads(), self.source.processes());
+        let known = threads.get(thread.0 as usize);
+        let process = known.map_or(ProcessId(u32::MAX), |thread| thread.process);
+        let (process, thread) = match (self.detail, known) {
+            (Detail::Comparable, Some(known)) => {
+                (command(processes, process), thread_name(tables, known).into_owned())
+            }
+            _ => (process_label(processes, process), thread_label(tables, threads, thread)),
+        };
+        format!("{};{}", escape(&process), escape(&thread))
     }
 
     fn frame(&mut self, level: Level) -> &str {
-        let tables = self.source.tables();
-        self.frames.entry(level).or_insert_with(|| escape(&frame_label(tables, level, self.lines)))
+        let (tables, detail) = (self.source.tables(), self.detail);
+        self.frames.entry(level).or_insert_with(|| escape(&frame_label(tables, level, detail)))
+    }
+}
+
+/// `qualname (file:line)`; by function, its first line tells namesakes of a file apart.
+fn frame_label(tables: &Tables, level: Level, detail: Detail) -> String {
+    let text = frame_text(tables, level);
+    let line = match detail {
+        Detail::Lines => text.line,
+        Detail::Functions => text.first_line,
+        Detail::Comparable => 0,
+    };
+    match (&*text.file, line) {
+        ("", _) => text.name.into_owned(),
+        (file, 0) => format!("{} ({file})", text.name),
+        (file, line) => format!("{} ({file}:{line})", text.name),
     }
 }
 

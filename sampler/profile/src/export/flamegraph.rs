@@ -3,13 +3,14 @@
 //! Width is samples. Colours depend on the frame's name alone, so two graphs of one program compare by
 //! eye and the same profile gives the same file.
 
-use std::io::Write;
+use std::fmt::Write;
+use std::io;
 use std::str::FromStr;
 
-use inferno::flamegraph::color::{BackgroundColor, BasicPalette};
+use inferno::flamegraph::color::{BackgroundColor, BasicPalette, Color, PaletteMap};
 use inferno::flamegraph::{self, Options, Palette, TextTruncateDirection};
 
-use super::collapsed::fold;
+use super::collapsed::{Detail, fold};
 use super::label::printable;
 use super::{ExportError, ExportOptions};
 use crate::meta::{BuildFlags, Mode, Process};
@@ -19,24 +20,50 @@ use crate::source::Source;
 pub(super) fn write(
     source: &mut dyn Source,
     options: &ExportOptions,
-    out: &mut dyn Write,
+    out: &mut dyn io::Write,
 ) -> Result<(), ExportError> {
-    let folded = fold(source, options)?;
-    if folded.is_empty() {
+    let folded = fold(source, options, Detail::of(options))?;
+    let samples: u64 = folded.values().sum();
+    let lines = folded.into_iter().map(|(mut stack, count)| {
+        // Writing to a string cannot fail.
+        let _ = write!(stack, " {count}");
+        stack
+    });
+    draw(&lines.collect::<Vec<_>>(), &options.title, subtitle(source, samples), out)
+}
+
+/// Draws collapsed stacks, which must be sorted.
+pub(super) fn draw(
+    lines: &[String],
+    title: &str,
+    subtitle: String,
+    out: &mut dyn io::Write,
+) -> Result<(), ExportError> {
+    if lines.is_empty() {
         return Err(ExportError::Empty);
     }
-    let samples: u64 = folded.values().sum();
-    let mut lines: Vec<String> =
-        folded.into_iter().map(|(stack, count)| format!("{stack} {count}")).collect();
-    // The order with counts differs from the order without where one stack is a prefix of another.
-    lines.sort_unstable();
-    let mut style = style(&options.title, subtitle(source, samples));
+    // What is no function has a colour of its own.
+    let mut colors = PaletteMap::default();
+    for (name, [r, g, b]) in PSEUDO_COLORS {
+        colors.insert(name, Color { r, g, b });
+    }
+    let mut style = style(title, subtitle);
+    style.palette_map = Some(&mut colors);
     flamegraph::from_lines(&mut style, lines.iter().map(String::as_str), out)?;
     Ok(())
 }
 
+/// Colours of the frames that are no functions: cold ones among the warm ones.
+const PSEUDO_COLORS: [(&str, [u8; 3]); 5] = [
+    ("[idle]", [190, 205, 225]),
+    ("[waiting for GIL]", [150, 120, 200]),
+    ("[dropped]", [130, 130, 130]),
+    ("[truncated]", [130, 130, 130]),
+    ("[no Python]", [205, 205, 205]),
+];
+
 /// The look that all our flame graphs share.
-pub(super) fn style(title: &str, subtitle: String) -> Options<'static> {
+fn style<'a>(title: &str, subtitle: String) -> Options<'a> {
     let mut style = Options::default();
     style.title = printable(title).into_owned();
     style.subtitle = Some(subtitle);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use crate::ids::{FrameId, ProcessId, ThreadId};
+use crate::ids::{FrameId, Id, ProcessId, ThreadId};
 use crate::meta::{Process, Thread};
 use crate::sample::ThreadState;
 use crate::tables::{Function, FunctionKind, Tables};
@@ -141,31 +141,29 @@ fn function_name<'a>(tables: &'a Tables, function: &Function) -> Cow<'a, str> {
     }
 }
 
-/// `qualname (file:line)`; without lines, the first line of the function tells namesakes apart.
-pub(super) fn frame_label(tables: &Tables, level: Level, lines: bool) -> String {
-    let text = frame_text(tables, level);
-    let line = if lines { text.line } else { text.first_line };
-    match (&*text.file, line) {
-        ("", _) => text.name.into_owned(),
-        (file, 0) => format!("{} ({file})", text.name),
-        (file, line) => format!("{} ({file}:{line})", text.name),
+/// `python app.py (pid 4242)`.
+pub(super) fn process_label(processes: &[Process], id: ProcessId) -> String {
+    let pid = processes.get(id.index()).map(|process| process.pid);
+    match (command(processes, id), pid) {
+        (command, None) => command,
+        (command, Some(pid)) if command.is_empty() => format!("pid {pid}"),
+        (command, Some(pid)) => format!("{command} (pid {pid})"),
     }
 }
 
-/// `python app.py (pid 4242)`.
-pub(super) fn process_label(processes: &[Process], id: ProcessId) -> String {
-    let Some(process) = processes.get(id.0 as usize) else { return UNNAMED.to_owned() };
+/// The beginning of the command line.
+pub(super) fn command(processes: &[Process], id: ProcessId) -> String {
+    let Some(process) = processes.get(id.index()) else { return UNNAMED.to_owned() };
     let command = printable(&process.command);
-    let shown = match command.char_indices().nth(MAX_COMMAND) {
+    match command.char_indices().nth(MAX_COMMAND) {
         Some((end, _)) => format!("{}…", &command[..end]),
         None => command.into_owned(),
-    };
-    if shown.is_empty() { format!("pid {}", process.pid) } else { format!("{shown} (pid {})", process.pid) }
+    }
 }
 
 /// `MainThread (tid 4242)`.
 pub(super) fn thread_label(tables: &Tables, threads: &[Thread], id: ThreadId) -> String {
-    let Some(thread) = threads.get(id.0 as usize) else { return UNNAMED.to_owned() };
+    let Some(thread) = threads.get(id.index()) else { return UNNAMED.to_owned() };
     let name = thread_name(tables, thread);
     if thread.native_id == 0 { name.into_owned() } else { format!("{name} (tid {})", thread.native_id) }
 }

@@ -29,9 +29,11 @@ mod austin;
 mod chrome;
 mod collapsed;
 mod counts;
+mod differential;
 mod flamegraph;
 mod frames;
 mod gecko;
+mod json;
 mod json_text;
 mod label;
 mod pprof;
@@ -39,6 +41,7 @@ mod pstats;
 mod speedscope;
 mod timeline;
 
+pub use differential::write_differential;
 pub use label::printable;
 
 /// A format that a profile can be written in.
@@ -60,6 +63,8 @@ pub enum Format {
     Pstats,
     /// Austin's text.
     Austin,
+    /// slowpath's own JSON: functions, lines, call tree, trust.
+    Json,
 }
 
 impl Format {
@@ -73,6 +78,7 @@ impl Format {
         Self::Chrome,
         Self::Pstats,
         Self::Austin,
+        Self::Json,
     ];
 
     /// The name that `--format` takes.
@@ -86,6 +92,7 @@ impl Format {
             Self::Chrome => "chrome",
             Self::Pstats => "pstats",
             Self::Austin => "austin",
+            Self::Json => "json",
         }
     }
 
@@ -100,6 +107,7 @@ impl Format {
             Self::Chrome => "trace for ui.perfetto.dev and chrome://tracing",
             Self::Pstats => "statistics for `python -m pstats` and its viewers",
             Self::Austin => "text for Austin's tools",
+            Self::Json => "functions, lines, call tree and trust, for scripts",
         }
     }
 
@@ -114,6 +122,7 @@ impl Format {
             Self::Chrome => &[".trace.json", ".trace"],
             Self::Pstats => &[".pstats", ".prof"],
             Self::Austin => &[".austin"],
+            Self::Json => &[".json"],
         }
     }
 
@@ -150,6 +159,7 @@ impl Format {
             Self::Chrome => chrome::write(source, options, out),
             Self::Pstats => pstats::write(source, options, out),
             Self::Austin => austin::write(source, options, out),
+            Self::Json => json::write(source, options, out),
         }
     }
 }

@@ -82,6 +82,15 @@ fn a_flame_graph_shows_what_was_profiled() {
 }
 
 #[test]
+fn text_formats() {
+    insta::assert_snapshot!("austin", text(Format::Austin, &mut known()));
+    insta::assert_snapshot!("speedscope", text(Format::Speedscope, &mut known()));
+    insta::assert_snapshot!("chrome", text(Format::Chrome, &mut known()));
+    insta::assert_snapshot!("gecko", text(Format::Gecko, &mut known()));
+    insta::assert_snapshot!("json", text(Format::Json, &mut known()));
+}
+
+#[test]
 fn an_empty_profile_has_no_flame_graph() {
     let mut empty = Profile::default();
     let result = Format::Flamegraph.write(&mut empty, &ExportOptions::default(), &mut Vec::new());
