@@ -34,7 +34,10 @@ pub fn string_up_to(memory: &dyn Memory, object: &ObjectOffsets, addr: u64, max:
     let (first, second) = (unicode.ascii_size, head.len() - unicode.ascii_size);
     let ranges = [Range::new(addr, first), Range::new(addr.checked_add(first as u64)?, second)];
     let filled = memory.read_vectored(&ranges, &mut head).ok().filter(|filled| *filled >= first)?;
-    let state = head.u32_at(unicode.state)? >> unicode.kind_shift;
+    let state = head.u32_at(unicode.state)?;
+    // `interned` fills two bits, or a byte on free-threaded builds; `kind` after it is never 0 in a
+    // string that is ready, so the bits tell which.
+    let state = if state & 0xfc == 0 { state >> 8 } else { state >> unicode.kind_shift };
     let (kind, compact, ascii) = ((state & 7) as usize, state & 8 != 0, state & 16 != 0);
     // Kind 0 is a string that is not ready (before 3.12): never the name of anything.
     if !matches!(kind, 1 | 2 | 4) || (ascii && kind != 1) {

@@ -38,7 +38,6 @@ pub(super) const LAYOUT: Layout = Layout {
     },
     code: CodeOffsets { size: 208, bytecode: Bytecode::Inline(208), ..PREVIOUS.code },
     object: ObjectOffsets {
-        unicode: UnicodeOffsets { kind_shift: 8, ..PREVIOUS.object.unicode },
         // After ob_hash.
         tuple_ob_item: 32,
         ..PREVIOUS.object
