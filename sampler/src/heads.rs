@@ -10,22 +10,22 @@ const MERGE_BYTES: u64 = 1024;
 
 /// What a tick learns of one interpreter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Head {
+pub(crate) struct Head {
     /// `threads.head`: moves when a thread starts.
-    pub threads_head: u64,
+    pub(crate) threads_head: u64,
     /// Whether a garbage collection is in progress.
-    pub collecting: bool,
+    pub(crate) collecting: bool,
     /// Counter of changes to code objects; `None` where there is none.
-    pub generation: Option<u64>,
+    pub(crate) generation: Option<u64>,
     /// The thread state that holds the GIL; 0 when nobody does.
-    pub holder: u64,
+    pub(crate) holder: u64,
     /// Whether there is a GIL at all.
-    pub has_gil: bool,
+    pub(crate) has_gil: bool,
 }
 
 /// Where those words are, merged into few ranges.
 #[derive(Clone, Debug, Default)]
-pub struct HeadPlan {
+pub(crate) struct HeadPlan {
     ranges: Vec<Range>,
     at: usize,
     words: Words,
@@ -45,7 +45,7 @@ struct Words {
 
 impl HeadPlan {
     /// The words of `interpreter`.
-    pub fn new(layout: &Layout, runtime: u64, interpreter: &Interpreter) -> Self {
+    pub(crate) fn new(layout: &Layout, runtime: u64, interpreter: &Interpreter) -> Self {
         let within = |offset: usize| interpreter.addr.wrapping_add(offset as u64);
         let gil = &layout.interpreter.gil;
         let in_gil = |offset: usize| interpreter.gil.wrapping_add(offset as u64);
@@ -73,7 +73,7 @@ impl HeadPlan {
     }
 
     /// Adds the ranges to the next read of `image`.
-    pub fn add_to(&mut self, image: &mut Image) {
+    pub(crate) fn add_to(&mut self, image: &mut Image) {
         self.at = image.len();
         for range in &self.ranges {
             image.add(*range);
@@ -81,7 +81,7 @@ impl HeadPlan {
     }
 
     /// Decodes what was read; `None` when it could not be read.
-    pub fn decode(&self, image: &Image) -> Option<Head> {
+    pub(crate) fn decode(&self, image: &Image) -> Option<Head> {
         let numbers = self.at..self.at + self.ranges.len();
         let bytes = |addr, len| image.at(numbers.clone(), addr, len);
         let word = |addr| bytes(addr, 8)?.u64_at(0);

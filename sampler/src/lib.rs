@@ -15,6 +15,7 @@
 pub mod dump;
 pub mod durations;
 mod heads;
+mod identify;
 pub mod layout;
 pub mod options;
 pub mod process;

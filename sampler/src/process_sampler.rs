@@ -1,21 +1,23 @@
 //! Samples one process: one vectored read per tick for all its threads, then a local walk.
 
+use std::collections::HashMap;
+
 use slowpath_profile::{
     BuildFlags, Mode, Process, ProcessId, Quality, Sample, SampleFlags, StackId, Thread, ThreadState,
 };
 
 use crate::heads::{Head, HeadPlan};
+use crate::identify;
 use crate::layout::spec::Layout;
 use crate::options::{SampleOptions, ThreadFilter};
 use crate::process::linux::LiveMemory;
 use crate::process::memory::MemoryError;
-use crate::process::threads::{FileBudget, OsThread};
+use crate::process::threads::FileBudget;
 use crate::read::code_cache::CodeCache;
 use crate::read::image::Image;
 use crate::read::plan::Attempt;
 use crate::read::stack::RawFrame;
-use crate::read::thread_names::thread_names;
-use crate::read::threads::{Interpreter, interpreters};
+use crate::read::threads::{Interpreter, ThreadRef, interpreters};
 use crate::recorder::Recorder;
 use crate::resolve::{Doubt, Resolver, gc_frame};
 use crate::thread_track::{Asleep, Track};
@@ -23,28 +25,30 @@ use crate::thread_track::{Asleep, Track};
 /// The thread list is read again at least so often.
 const REFRESH_NS: u64 = 100_000_000;
 /// Reads of one stack before it is given up, for broken copies.
-const TRIES: u32 = 12;
+const TRIES: u32 = 24;
 /// Reads of one stack before it is given up, for wrong predictions: each teaches something.
 const LESSONS: u32 = 64;
+/// Readings of the thread list in which a thread without a name is asked for it.
+const NAMING_TRIES: u8 = 20;
 /// Ticks between two comparisons of code objects, where no counter tells of changes.
 const WINDOW_TICKS: u32 = 16;
 
 /// What happened, summed over ticks.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Counters {
+pub(crate) struct Counters {
     /// Samples taken.
-    pub samples: u64,
+    pub(crate) samples: u64,
     /// Samples whose stack passed every check.
-    pub valid: u64,
+    pub(crate) valid: u64,
     /// Broken reads that were tried again.
-    pub retried: u64,
+    pub(crate) retried: u64,
     /// Samples without a consistent stack.
-    pub dropped: u64,
+    pub(crate) dropped: u64,
 }
 
 impl Counters {
     /// Adds the counts of another process.
-    pub fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.samples += other.samples;
         self.valid += other.valid;
         self.retried += other.retried;
@@ -54,7 +58,7 @@ impl Counters {
 
 /// A process that is being sampled.
 #[derive(Debug)]
-pub struct ProcessSampler {
+pub(crate) struct ProcessSampler {
     memory: LiveMemory,
     layout: Layout,
     runtime: u64,
@@ -72,29 +76,29 @@ pub struct ProcessSampler {
     refreshed_ns: Option<u64>,
     window_ticks: u32,
     /// What happened so far.
-    pub counters: Counters,
+    pub(crate) counters: Counters,
 }
 
 /// A process as the session found it.
 #[derive(Debug)]
-pub struct Found {
+pub(crate) struct Found {
     /// Process id.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// Its memory.
-    pub memory: LiveMemory,
+    pub(crate) memory: LiveMemory,
     /// Its layout.
-    pub layout: Layout,
+    pub(crate) layout: Layout,
     /// Address of `_PyRuntime`.
-    pub runtime: u64,
+    pub(crate) runtime: u64,
     /// Command line.
-    pub command: String,
+    pub(crate) command: String,
     /// Build flags.
-    pub build: BuildFlags,
+    pub(crate) build: BuildFlags,
 }
 
 impl ProcessSampler {
     /// Begins to sample a process.
-    pub fn new(
+    pub(crate) fn new(
         found: Found,
         parent: Option<ProcessId>,
         start_ns: u64,
@@ -130,27 +134,27 @@ impl ProcessSampler {
     }
 
     /// Process id.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
 
     /// What the recorder calls the process.
-    pub fn id(&self) -> ProcessId {
+    pub(crate) fn id(&self) -> ProcessId {
         self.process
     }
 
     /// System calls made to read the target.
-    pub fn reads(&self) -> u64 {
+    pub(crate) fn reads(&self) -> u64 {
         self.memory.reads()
     }
 
     /// Whether the process has ended or runs another program.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.memory.replaced()
     }
 
     /// Takes one sample of each wanted thread.
-    pub fn tick(
+    pub(crate) fn tick(
         &mut self,
         now_ns: u64,
         options: &SampleOptions,
@@ -223,7 +227,7 @@ impl ProcessSampler {
     }
 
     /// Before 3.12: makes sure that the code objects of the last samples were what they seemed to be.
-    pub fn verify_window(&mut self, recorder: &mut Recorder) {
+    pub(crate) fn verify_window(&mut self, recorder: &mut Recorder) {
         self.window_ticks = 0;
         let gone = self.codes.verify_window(&self.memory, &self.layout);
         if gone.is_empty() {
@@ -390,49 +394,65 @@ impl ProcessSampler {
             }
         }
         self.tracks.retain(|track| track.alive);
+        self.name_threads(options, recorder);
         self.add_threads(fresh, options, recorder);
         Ok(())
     }
 
     fn add_threads(
         &mut self,
-        fresh: Vec<(usize, i64, crate::read::threads::ThreadRef)>,
+        fresh: Vec<(usize, i64, ThreadRef)>,
         options: &SampleOptions,
         recorder: &mut Recorder,
     ) {
         if fresh.is_empty() {
             return;
         }
-        let names = self.names();
-        for (position, interpreter, thread) in fresh {
-            let native_id = thread.native_id as u32;
-            let os = (native_id != 0).then(|| OsThread::new(self.pid, native_id, &self.files));
-            let known = names.iter().find(|(ident, _)| *ident == thread.thread_id);
-            let name = match (known, &os) {
-                (Some((_, name)), _) => name.clone(),
-                (None, Some(os)) => os.comm(),
-                (None, None) => String::new(),
-            };
+        let refs: Vec<ThreadRef> = fresh.iter().map(|(_, _, thread)| *thread).collect();
+        let native_ids = identify::native_ids(&self.memory, &self.layout, self.pid, &refs);
+        let given = self.given_names();
+        for ((position, interpreter, thread), native_id) in fresh.into_iter().zip(native_ids) {
+            let os = identify::os_thread(self.pid, native_id, &self.files);
+            let is_main = native_id == self.pid;
+            let name = identify::name(&given, &thread, is_main, os.as_ref());
             let entry = Thread {
                 process: self.process,
                 interpreter,
                 python_id: thread.thread_id,
                 native_id,
-                name: recorder.tables.strings.intern_str(&name),
-                is_main: native_id == self.pid,
+                name: recorder.tables.strings.intern_str(&name.text),
+                is_main,
             };
             let id = recorder.thread(entry.clone());
             let mut track = Track::new(thread, position, id, entry, os);
-            track.wanted = is_wanted(&options.threads, &name, native_id == self.pid);
+            track.wanted = is_wanted(&options.threads, &name.text, is_main);
+            track.naming_left = if name.is_given { 0 } else { NAMING_TRIES };
             self.tracks.push(track);
         }
     }
 
-    fn names(&self) -> Vec<(u64, String)> {
-        self.interpreters
-            .iter()
-            .flat_map(|interpreter| thread_names(&self.memory, &self.layout, interpreter.addr))
-            .collect()
+    /// A thread runs before its program has given it its name: asks again for a while.
+    fn name_threads(&mut self, options: &SampleOptions, recorder: &mut Recorder) {
+        if self.tracks.iter().all(|track| track.naming_left == 0) {
+            return;
+        }
+        let given = self.given_names();
+        for track in self.tracks.iter_mut().filter(|track| track.naming_left > 0) {
+            track.naming_left -= 1;
+            let Some(name) = given.get(&track.thread.thread_id) else { continue };
+            track.naming_left = 0;
+            track.wanted = is_wanted(&options.threads, name, track.entry.is_main);
+            let name = recorder.tables.strings.intern_str(name);
+            if track.entry.name != name {
+                track.entry.name = name;
+                recorder.rename(track.id, track.entry.clone());
+            }
+        }
+    }
+
+    fn given_names(&self) -> HashMap<u64, String> {
+        let interpreters = self.interpreters.iter().map(|interpreter| interpreter.addr);
+        identify::given_names(&self.memory, &self.layout, interpreters)
     }
 }
 

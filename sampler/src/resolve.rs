@@ -10,25 +10,25 @@ use crate::read::stack::{RawFrame, edge_is_possible, has_returned};
 /// The last believed stack of a thread, the root first: what it shares with the next one needs
 /// neither validation nor interning again.
 #[derive(Clone, Debug, Default)]
-pub struct LastStack {
+pub(crate) struct LastStack {
     frames: Vec<(RawFrame, Option<StackId>)>,
 }
 
 impl LastStack {
     /// Forgets the stack, because code objects may have changed.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.frames.clear();
     }
 
     /// The node of the leaf.
-    pub fn leaf(&self) -> Option<StackId> {
+    pub(crate) fn leaf(&self) -> Option<StackId> {
         self.frames.last().and_then(|(_, stack)| *stack)
     }
 }
 
 /// Why frames were not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doubt {
+pub(crate) enum Doubt {
     /// They cannot be a stack, or code objects changed under them: read again.
     Torn,
     /// The stack tree is full; the stack cannot be named.
@@ -36,20 +36,24 @@ pub enum Doubt {
 }
 
 /// What resolving needs.
-pub struct Resolver<'a> {
+pub(crate) struct Resolver<'a> {
     /// The target.
-    pub memory: &'a dyn Memory,
+    pub(crate) memory: &'a dyn Memory,
     /// Its layout.
-    pub layout: &'a Layout,
+    pub(crate) layout: &'a Layout,
     /// Known code objects.
-    pub codes: &'a mut CodeCache,
+    pub(crate) codes: &'a mut CodeCache,
     /// Where names go.
-    pub tables: &'a mut Tables,
+    pub(crate) tables: &'a mut Tables,
 }
 
 impl Resolver<'_> {
     /// The stack of `frames` (the leaf first), validated against each other and against their code.
-    pub fn resolve(&mut self, frames: &[RawFrame], last: &mut LastStack) -> Result<Option<StackId>, Doubt> {
+    pub(crate) fn resolve(
+        &mut self,
+        frames: &[RawFrame],
+        last: &mut LastStack,
+    ) -> Result<Option<StackId>, Doubt> {
         let shared = frames.iter().rev().zip(&last.frames).take_while(|(frame, (known, _))| *frame == known);
         let shared = shared.count();
         last.frames.truncate(shared);
@@ -111,7 +115,7 @@ impl Resolver<'_> {
 }
 
 /// The frame that stands for a running garbage collection.
-pub fn gc_frame(tables: &mut Tables) -> FrameId {
+pub(crate) fn gc_frame(tables: &mut Tables) -> FrameId {
     let name = tables.strings.intern_str("<garbage collection>");
     let file = tables.strings.intern_str("");
     let function = Function { name, qualname: name, file, first_line: 0, kind: FunctionKind::Runtime };

@@ -6,6 +6,7 @@ use slowpath_profile::{Quality, Tables, ThreadState};
 
 use crate::dump::{Dump, DumpOptions, FrameDump, InterpreterDump, Local, ThreadDump};
 use crate::heads::{Head, HeadPlan};
+use crate::identify;
 use crate::layout::spec::Layout;
 use crate::process::error::AttachError;
 use crate::process::memory::Memory;
@@ -16,7 +17,6 @@ use crate::read::image::Image;
 use crate::read::locals;
 use crate::read::plan::{Attempt, Plan};
 use crate::read::stack::RawFrame;
-use crate::read::thread_names::thread_names;
 use crate::read::threads::{Interpreter, ThreadRef, interpreters};
 use crate::resolve::{LastStack, Resolver};
 
@@ -60,15 +60,17 @@ struct Taker<'a> {
 impl Taker<'_> {
     fn interpreter(&mut self, runtime: u64, interpreter: &Interpreter) -> InterpreterDump {
         let head = self.head(runtime, interpreter);
-        let names: HashMap<u64, String> =
-            thread_names(self.memory, self.layout, interpreter.addr).into_iter().collect();
+        let names = identify::given_names(self.memory, self.layout, std::iter::once(interpreter.addr));
+        let natives = identify::native_ids(self.memory, self.layout, self.pid, &interpreter.threads);
         let gil = interpreter.gil..interpreter.gil.saturating_add(self.layout.interpreter.gil.size as u64);
-        let threads = interpreter.threads.iter().rev();
+        let threads = interpreter.threads.iter().zip(natives).rev();
         InterpreterDump {
             id: interpreter.id,
             gc_collecting: head.collecting,
             gil_locked: head.has_gil.then_some(head.holder != 0),
-            threads: threads.map(|thread| self.thread(thread, &head, &gil, &names)).collect(),
+            threads: threads
+                .map(|(thread, native)| self.thread(thread, native, &head, &gil, &names))
+                .collect(),
         }
     }
 
@@ -85,12 +87,13 @@ impl Taker<'_> {
     fn thread(
         &mut self,
         thread: &ThreadRef,
+        native_id: u32,
         head: &Head,
         gil: &std::ops::Range<u64>,
         names: &HashMap<u64, String>,
     ) -> ThreadDump {
-        let native_id = thread.native_id as u32;
-        let os = (native_id != 0).then(|| OsThread::new(self.pid, native_id, &self.files));
+        let os = identify::os_thread(self.pid, native_id, &self.files);
+        let is_main = native_id == self.pid;
         let holds_gil = head.holder == thread.addr;
         let state = match os.as_ref().map_or(OsWait::Unknown, OsThread::wait) {
             OsWait::Running => ThreadState::Running,
@@ -102,12 +105,8 @@ impl Taker<'_> {
         ThreadDump {
             native_id,
             python_id: thread.thread_id,
-            name: match (names.get(&thread.thread_id), &os) {
-                (Some(name), _) => name.clone(),
-                (None, Some(os)) => os.comm(),
-                (None, None) => String::new(),
-            },
-            is_main: native_id == self.pid,
+            name: identify::name(names, thread, is_main, os.as_ref()).text,
+            is_main,
             state,
             holds_gil,
             cpu_ns: os.as_ref().and_then(OsThread::cpu_ns),

@@ -14,23 +14,25 @@ const STALL_NS: u64 = 10_000_000;
 
 /// A thread that is being sampled.
 #[derive(Debug)]
-pub struct Track {
+pub(crate) struct Track {
     /// Who it is in memory.
-    pub thread: ThreadRef,
+    pub(crate) thread: ThreadRef,
     /// Position of its interpreter in the process's list.
-    pub interpreter: usize,
+    pub(crate) interpreter: usize,
     /// What the recorder calls it.
-    pub id: ThreadId,
+    pub(crate) id: ThreadId,
     /// What the recorder knows of it.
-    pub entry: Thread,
+    pub(crate) entry: Thread,
     /// Whether the thread filter lets it through.
-    pub wanted: bool,
+    pub(crate) wanted: bool,
     /// Where its stack is expected.
-    pub plan: Plan,
+    pub(crate) plan: Plan,
     /// Its last believed stack.
-    pub last: LastStack,
+    pub(crate) last: LastStack,
+    /// How often it will still be asked for its name.
+    pub(crate) naming_left: u8,
     /// Found again in the last reading of the thread list.
-    pub alive: bool,
+    pub(crate) alive: bool,
     os: Option<OsThread>,
     cpu: CpuClock,
     /// The last observation, as long as the thread has not run since.
@@ -39,13 +41,13 @@ pub struct Track {
 
 /// What holds for a sleeping thread until it runs again.
 #[derive(Clone, Copy, Debug)]
-pub struct Asleep {
+pub(crate) struct Asleep {
     /// Waiting for the GIL, or idle.
-    pub state: ThreadState,
+    pub(crate) state: ThreadState,
     /// Its stack.
-    pub stack: Option<StackId>,
+    pub(crate) stack: Option<StackId>,
     /// Quality of that stack.
-    pub quality: Quality,
+    pub(crate) quality: Quality,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,7 +62,7 @@ struct CpuClock {
 
 impl Track {
     /// A thread that has just been found.
-    pub fn new(
+    pub(crate) fn new(
         thread: ThreadRef,
         interpreter: usize,
         id: ThreadId,
@@ -75,6 +77,7 @@ impl Track {
             wanted: true,
             plan: Plan::new(thread),
             last: LastStack::default(),
+            naming_left: 0,
             alive: true,
             os,
             cpu: CpuClock::default(),
@@ -84,7 +87,7 @@ impl Track {
 
     /// Asks the kernel how much CPU time the thread has used, if that can have changed. Returns
     /// whether the thread may have run since the last call.
-    pub fn update_cpu(&mut self, now_ns: u64) -> bool {
+    pub(crate) fn update_cpu(&mut self, now_ns: u64) -> bool {
         if now_ns.saturating_sub(self.cpu.asked_ns) < CPU_INTERVAL_NS && self.cpu.run_ns.is_some() {
             // Too soon for news, except that a sleeper may have woken.
             if self.asleep.is_none() {
@@ -108,28 +111,23 @@ impl Track {
     }
 
     /// What holds if the thread has not run since it was seen asleep.
-    pub fn asleep(&self) -> Option<Asleep> {
+    pub(crate) fn asleep(&self) -> Option<Asleep> {
         self.asleep
     }
 
     /// Notes that the thread sleeps: until the kernel says that it ran, its stack cannot change.
-    pub fn falls_asleep(&mut self, asleep: Asleep) {
+    pub(crate) fn falls_asleep(&mut self, asleep: Asleep) {
         self.asleep = Some(asleep);
     }
 
     /// CPU time since the last call, in nanoseconds.
-    pub fn take_cpu_ns(&mut self) -> u64 {
+    pub(crate) fn take_cpu_ns(&mut self) -> u64 {
         std::mem::take(&mut self.cpu.pending_ns)
-    }
-
-    /// All CPU time the thread has used, in nanoseconds.
-    pub fn total_cpu_ns(&self) -> Option<u64> {
-        self.os.as_ref().and_then(OsThread::schedule).map(|schedule| schedule.run_ns)
     }
 
     /// What the thread is doing. `gil` is the range of the GIL's structure; a thread that sleeps on a
     /// futex in it waits for the GIL.
-    pub fn state(
+    pub(crate) fn state(
         &self,
         holds_gil: bool,
         wants_gil: bool,
