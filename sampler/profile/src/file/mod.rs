@@ -63,3 +63,10 @@ pub const FORMAT_VERSION: u16 = 1;
 pub fn reseal(file: &mut [u8]) {
     chunk::reseal(file, recording::START_BYTES);
 }
+
+/// Appends a chunk of any kind and content with a checksum that matches.
+#[doc(hidden)]
+pub fn append_chunk(file: &mut Vec<u8>, kind: u8, head: &[u8], body: &[u8]) {
+    let chunk = pack::Packer::new().and_then(|mut packer| chunk::encode(kind, head, body, &mut packer));
+    file.extend(chunk.unwrap_or_default());
+}
