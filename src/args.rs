@@ -9,9 +9,10 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use slowpath_profile::Mode;
+use slowpath_profile::view::Filter;
 use slowpath_sampler::options::{Rate, SampleOptions, ThreadFilter};
 
-use crate::format::Format;
+use crate::format::{DiffFormat, Format};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -71,6 +72,8 @@ pub(crate) enum Command {
     Dump(DumpArgs),
     /// Show or convert a recording
     Report(ReportArgs),
+    /// Compare two recordings
+    Diff(DiffArgs),
     /// Say whether a process can be profiled, and if not, why and what to type
     Doctor(DoctorArgs),
     /// Print shell completions
@@ -181,6 +184,26 @@ pub(crate) struct OutputArgs {
     /// Write counts and costs of the recording as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) stats_json: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) paths: PathArgs,
+}
+
+/// Which code to show.
+#[derive(Debug, Args)]
+pub(crate) struct PathArgs {
+    /// Show only frames of files that match; the time of others counts for their callers; may be
+    /// repeated. A recording keeps all
+    #[arg(long, value_name = "PATH-GLOB")]
+    include: Vec<String>,
+    /// Hide frames of files that match; their time counts for their callers; may be repeated
+    #[arg(long, value_name = "PATH-GLOB")]
+    exclude: Vec<String>,
+}
+
+impl PathArgs {
+    pub(crate) fn filter(&self) -> Filter {
+        Filter { include: self.include.clone(), exclude: self.exclude.clone(), ..Filter::default() }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -208,6 +231,22 @@ pub(crate) struct ReportArgs {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// Recording before
+    pub(crate) before: PathBuf,
+    /// Recording after
+    pub(crate) after: PathBuf,
+    /// Format [default: by the extension of the output, else text]
+    #[arg(short, long)]
+    pub(crate) format: Option<DiffFormat>,
+    /// Write to FILE instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) paths: PathArgs,
 }
 
 #[derive(Debug, Args)]
@@ -293,7 +332,7 @@ mod tests {
         let mut command = Cli::command().term_width(100);
         command.build();
         let mut text = command.render_help().to_string();
-        for name in ["run", "attach", "dump", "report", "doctor"] {
+        for name in ["run", "attach", "dump", "report", "diff", "doctor"] {
             let sub = command.find_subcommand_mut(name).expect("listed above");
             text += &format!("\n===== {name}\n{}", sub.render_help());
         }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser, ValueParserFactory};
 use slowpath_profile::export;
 
@@ -80,6 +81,29 @@ impl ValueParserFactory for Format {
             Self::all().find(|format| format.name() == name).unwrap_or(Self::Recording)
         });
         clap::builder::ValueParser::new(parser)
+    }
+}
+
+/// A format that `diff` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiffFormat {
+    /// Table of the functions that changed most
+    Text,
+    /// Differential flame graph (SVG)
+    Flamegraph,
+    /// JSON
+    Json,
+}
+
+impl DiffFormat {
+    /// The format that the end of a file name stands for.
+    pub(crate) fn from_path(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "txt" => Some(Self::Text),
+            "svg" => Some(Self::Flamegraph),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
     }
 }
 

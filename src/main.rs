@@ -21,7 +21,6 @@ mod program;
 mod progress;
 mod recording;
 mod signals;
-mod tally;
 
 fn main() -> ExitCode {
     let cli = args::Cli::parse();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use slowpath_profile::export::{ExportError, ExportOptions};
 use slowpath_profile::file::{FileError, Writer};
+use slowpath_profile::view::{Filter, Filtered};
 use slowpath_profile::{Batch, Mark, Source, Stats};
 
 use crate::args::OutputArgs;
@@ -136,6 +137,8 @@ impl Write for Counting {
 #[derive(Debug)]
 pub(crate) struct Outputs {
     pub(crate) files: Vec<(Output, Format)>,
+    /// What formats other than the recording, and the summary, show.
+    pub(crate) filter: Filter,
     stats: Option<Output>,
 }
 
@@ -159,7 +162,7 @@ impl Outputs {
         let open = |(path, format): (&PathBuf, Format)| Ok((Output::open(path)?, format));
         let files = planned.into_iter().map(open).collect::<Result<_, Failure>>()?;
         let stats = args.stats_json.as_deref().map(Output::open).transpose()?;
-        Ok(Self { files, stats })
+        Ok(Self { files, filter: args.paths.filter(), stats })
     }
 
     /// The directory in which a temporary recording is best kept: where there is room for a result.
@@ -181,11 +184,12 @@ impl Outputs {
     }
 }
 
-/// Writes one profile in one format.
+/// Writes one profile in one format. A recording keeps what a filter hides.
 pub(crate) fn write(
     output: &mut Output,
     format: Format,
     source: &mut dyn Source,
+    filter: &Filter,
 ) -> Result<Written, Failure> {
     let path = output.path.clone();
     let title = summary::title(source.processes());
@@ -194,20 +198,28 @@ pub(crate) fn write(
         Format::Recording => copy(&mut source, out).map_err(ExportError::from),
         Format::Export(format) => {
             let options = ExportOptions { title, ..ExportOptions::default() };
-            format.write(&mut source, &options, out)
+            if *filter == Filter::default() {
+                return format.write(&mut source, &options, out);
+            }
+            format.write(&mut Filtered::new(&mut source, filter), &options, out)
         }
     });
     drop(source);
-    let bytes = match result {
-        Ok(bytes) => bytes,
-        // Who reads standard output decides how much of it.
-        Err(ExportError::Output(error)) if is_closed_stdout(&path, &error) => 0,
-        Err(ExportError::Output(error) | ExportError::Source(FileError::Io(error))) => {
-            return Err(Failure::output(&path, &error));
-        }
-        Err(error) => return Err(not_written(&path, &error)),
-    };
+    let bytes = written(&path, result)?.unwrap_or(0);
     Ok(Written { path, format: format.name(), bytes })
+}
+
+/// What came of writing to `path`: how many bytes, `None` if the reader of standard output had enough.
+pub(crate) fn written(path: &Path, result: Result<u64, ExportError>) -> Result<Option<u64>, Failure> {
+    match result {
+        Ok(bytes) => Ok(Some(bytes)),
+        // Who reads standard output decides how much of it.
+        Err(ExportError::Output(error)) if is_closed_stdout(path, &error) => Ok(None),
+        Err(ExportError::Output(error) | ExportError::Source(FileError::Io(error))) => {
+            Err(Failure::output(path, &error))
+        }
+        Err(error) => Err(not_written(path, &error)),
+    }
 }
 
 /// Writes a recording from a source.

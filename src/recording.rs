@@ -14,6 +14,8 @@ use slowpath_sampler::session::BatchSink;
 
 use crate::failure::{Exit, Failure};
 use crate::format::Format;
+use crate::output::tell;
+use crate::output::text::{Style, escaped};
 use crate::outputs::Outputs;
 
 /// A recording that is being made.
@@ -96,9 +98,15 @@ fn temporary(beside: Option<&Path>) -> Result<File, Failure> {
     place.map_or_else(tempfile::tempfile, Ok).map_err(|error| ends_early(None, &error))
 }
 
-/// Opens a recording that was made before.
-pub(crate) fn open(path: &Path) -> Result<file::Recording, Failure> {
-    file::Recording::open(path).map_err(|error| unreadable(Some(path), &error))
+/// Opens a recording that was made before. What is left of a damaged one is worth reading: that some
+/// is lost is said, and is not an error.
+pub(crate) fn open_telling(path: &Path, style: Style) -> Result<file::Recording, Failure> {
+    let recording = file::Recording::open(path).map_err(|error| unreadable(Some(path), &error))?;
+    if let Some(damage) = recording.damage() {
+        let name = path.display().to_string();
+        tell(&format!("{} {}: {}\n", style.warn("slowpath:"), escaped(&name), escaped(&damage.to_string())));
+    }
+    Ok(recording)
 }
 
 /// A recording that could not be written to its end.

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 
 mod attach;
 mod completions;
+mod diff;
 pub(crate) mod doctor;
 mod dump;
 mod man;
@@ -20,6 +21,7 @@ pub(crate) fn execute(cli: Cli) -> Result<u8, Failure> {
         Command::Attach(args) => attach::execute(&args, global),
         Command::Dump(args) => dump::execute(&args, global),
         Command::Report(args) => report::execute(args, global),
+        Command::Diff(args) => diff::execute(&args, global),
         Command::Doctor(args) => doctor::execute(&args, global),
         Command::Completions { shell } => completions::execute(shell),
         Command::Man { directory } => man::execute(directory.as_deref()),

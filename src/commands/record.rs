@@ -65,7 +65,7 @@ pub(super) fn conclude(recorded: Recorded, mut outputs: Outputs, global: Global)
         for warning in &warnings {
             tell(&format!("{} {}\n", style.warn("slowpath:"), escaped(warning)));
         }
-        match summary::render(&mut source, style, global.verbose) {
+        match summary::render(&mut source, &outputs.filter, style, global.verbose) {
             Ok(text) => tell(&text),
             Err(error) => failures.push(crate::recording::unreadable(None, &error)),
         }
@@ -85,7 +85,7 @@ pub(super) fn write_all(
         if written.iter().any(|one| one.path == output.path) {
             continue;
         }
-        match write(output, *format, source) {
+        match write(output, *format, source, &outputs.filter) {
             Ok(one) => written.push(one),
             Err(failure) => failures.push(failure),
         }

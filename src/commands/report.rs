@@ -5,18 +5,14 @@ use std::path::PathBuf;
 use super::record::{describe, first, write_all};
 use crate::args::{Global, OutputArgs, ReportArgs};
 use crate::failure::Failure;
-use crate::output::text::{Style, escaped};
+use crate::output::text::Style;
 use crate::output::{print, summary, tell};
 use crate::outputs::Outputs;
-use crate::recording::{open, unreadable};
+use crate::recording::{open_telling, unreadable};
 
 pub(super) fn execute(args: ReportArgs, global: Global) -> Result<u8, Failure> {
     let style = Style::of_stderr(global);
-    let mut source = open(&args.file)?;
-    // What is left of a damaged recording is worth reading: it is said, and is not an error.
-    if let Some(damage) = source.damage() {
-        tell(&format!("{} {}\n", style.warn("slowpath:"), escaped(&damage.to_string())));
-    }
+    let mut source = open_telling(&args.file, style)?;
     let output = to_stdout_if_nowhere(args.output);
     if output.output.contains(&args.file) {
         return Err(Failure::usage(
@@ -30,7 +26,7 @@ pub(super) fn execute(args: ReportArgs, global: Global) -> Result<u8, Failure> {
     write_all(&mut outputs, &mut source, &mut written, &mut failures);
     failures.extend(outputs.write_stats(slowpath_profile::Source::stats(&source)).err());
     if outputs.files.is_empty() {
-        let text = summary::render(&mut source, Style::of_stdout(global), global.verbose);
+        let text = summary::render(&mut source, &outputs.filter, Style::of_stdout(global), global.verbose);
         print(&text.map_err(|error| unreadable(Some(&args.file), &error))?)?;
     } else if !global.quiet {
         tell(&describe(&written, false, style));

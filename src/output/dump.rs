@@ -6,7 +6,8 @@ use slowpath_profile::{Quality, Span, ThreadState};
 use slowpath_sampler::dump::{Dump, FrameDump, InterpreterDump, ThreadDump};
 
 use super::summary::flags;
-use super::text::{Style, columns, cut_end, cut_start, escaped, seconds, thousands};
+use super::table::named_place;
+use super::text::{Style, columns, cut_end, escaped, seconds, thousands};
 
 /// All threads, one block each.
 pub(crate) fn render(dump: &Dump, opcodes: bool, style: Style) -> String {
@@ -85,9 +86,7 @@ fn frame_line(frame: &FrameDump, opcodes: bool, style: Style) -> String {
     let opcode = frame.opcode.as_deref().filter(|_| opcodes).map(escaped);
     let opcode = opcode.map_or_else(String::new, |opcode| format!("  {opcode}"));
     let width = style.width.saturating_sub(2 + columns(&opcode));
-    let name = cut_end(&name, (width * 2 / 3).max(width.saturating_sub(columns(&place) + 2)));
-    let place = cut_start(&place, width.saturating_sub(columns(&name) + 2));
-    format!("{name}  {}{opcode}", style.faint(&place))
+    named_place(&name, &place, width, style) + &opcode
 }
 
 /// `:12:9-21`: line and columns counted from 1, as editors do.

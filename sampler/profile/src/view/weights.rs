@@ -3,6 +3,7 @@
 use std::fmt;
 
 use rustc_hash::FxHashMap;
+use serde::Serialize;
 
 use super::filter::Filter;
 use crate::file::FileError;
@@ -12,7 +13,8 @@ use crate::source::Source;
 use crate::tables::Tables;
 
 /// The unit of a weight.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Metric {
     /// Samples.
     #[default]
@@ -22,7 +24,7 @@ pub enum Metric {
 }
 
 /// A weight, split by what the thread did. The parts are never mixed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Split {
     /// On a CPU or ready to be.
     pub running: u64,
@@ -69,7 +71,7 @@ pub struct StackWeight {
 }
 
 /// What every share of a view is a share of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Base {
     /// Unit.
     pub metric: Metric,
@@ -107,6 +109,8 @@ pub struct Weights {
     pub stacks: Vec<StackWeight>,
     /// Dropped samples per thread id.
     pub dropped: Vec<u64>,
+    /// Counted samples whose callers could not be read.
+    pub truncated: u64,
     /// Dropped samples per function, `None` where it cannot be told. A dropped sample has no stack,
     /// so this is an inference: the innermost function that was on the thread's stack both in the
     /// last consistent sample before and in the first after it. Sorted by count, then id.
@@ -162,6 +166,7 @@ struct Pass {
     drops: Vec<Drops>,
     /// Runs of dropped samples per pair of consistent stacks around them.
     runs: FxHashMap<(Option<StackId>, Option<StackId>), u64>,
+    truncated: u64,
 }
 
 /// The dropped samples of one thread.
@@ -182,6 +187,7 @@ impl Pass {
             drops.pending += 1;
             return;
         }
+        self.truncated += u64::from(sample.quality == Quality::Truncated);
         // The callers of a truncated stack are unknown: it shares nothing with its neighbours.
         let stack = sample.stack.filter(|_| sample.quality != Quality::Truncated);
         if drops.pending > 0 {
@@ -214,7 +220,7 @@ impl Pass {
         }
         let mut dropped_in: Vec<_> = by_function.into_iter().collect();
         dropped_in.sort_unstable_by_key(|(function, count)| (std::cmp::Reverse(*count), *function));
-        Weights { base, stacks, dropped, dropped_in, shown }
+        Weights { base, stacks, dropped, truncated: self.truncated, dropped_in, shown }
     }
 }
 

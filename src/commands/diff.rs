@@ -1,0 +1,75 @@
+//! `slowpath diff BEFORE AFTER`.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use slowpath_profile::Source;
+use slowpath_profile::export::{ExportError, ExportOptions, write_differential};
+use slowpath_profile::file::{FileError, Recording};
+use slowpath_profile::view::{Diff, Filter, Filtered, Weights};
+
+use crate::args::{DiffArgs, Global};
+use crate::failure::Failure;
+use crate::format::DiffFormat;
+use crate::output::text::{Style, escaped};
+use crate::output::{diff, tell};
+use crate::outputs::{Output, written};
+use crate::recording::open_telling;
+
+pub(super) fn execute(args: &DiffArgs, global: Global) -> Result<u8, Failure> {
+    let path = args.output.clone().unwrap_or_else(|| PathBuf::from("-"));
+    let format = match args.format.or_else(|| DiffFormat::from_path(&path)) {
+        Some(format) => format,
+        None if args.output.is_none() => DiffFormat::Text,
+        None => return Err(unknown(&path)),
+    };
+    let style = Style::of_stderr(global);
+    let mut before = open_telling(&args.before, style)?;
+    let mut after = open_telling(&args.after, style)?;
+    let filter = args.paths.filter();
+    let mut output = Output::open(&path)?;
+    let result = output.write(|out| write(format, (&mut before, &mut after), &filter, global, out));
+    if let Some(bytes) = written(&path, result)?.filter(|_| args.output.is_some() && !global.quiet) {
+        let name = path.display().to_string();
+        tell(&format!("wrote {} ({})\n", style.strong(&escaped(&name)), crate::output::text::bytes(bytes)));
+    }
+    Ok(0)
+}
+
+fn write(
+    format: DiffFormat,
+    (before, after): (&mut Recording, &mut Recording),
+    filter: &Filter,
+    global: Global,
+    out: &mut dyn Write,
+) -> Result<(), ExportError> {
+    match format {
+        DiffFormat::Flamegraph => {
+            let (mut before, mut after) = (Filtered::new(before, filter), Filtered::new(after, filter));
+            let options = ExportOptions { title: "slowpath diff".into(), ..ExportOptions::default() };
+            write_differential(&mut before, &mut after, &options, out)
+        }
+        DiffFormat::Text => {
+            let text = diff::render(&compare(before, after, filter)?, Style::of_stdout(global));
+            Ok(out.write_all(text.as_bytes())?)
+        }
+        DiffFormat::Json => {
+            let diff = compare(before, after, filter)?;
+            serde_json::to_writer_pretty(&mut *out, &diff).map_err(io::Error::from)?;
+            Ok(writeln!(out)?)
+        }
+    }
+}
+
+fn compare(before: &mut Recording, after: &mut Recording, filter: &Filter) -> Result<Diff, FileError> {
+    let (one, other) = (Weights::collect(before, filter)?, Weights::collect(after, filter)?);
+    Ok(Diff::new((&one, before.tables()), (&other, after.tables())))
+}
+
+fn unknown(path: &Path) -> Failure {
+    Failure::usage(
+        format!("the format of {} is not known", path.display()),
+        "no format of a comparison has this extension",
+        "add -f with one of: text, flamegraph, json",
+    )
+}
