@@ -182,8 +182,15 @@ fn target_facts(pid: u32) -> Option<TargetFacts> {
         owner: fs::metadata(format!("/proc/{pid}"))
             .ok()
             .map(|meta| std::os::unix::fs::MetadataExt::uid(&meta)),
-        tracer: tracer.map(|pid| Tracer { pid, program: program_name(pid) }),
+        tracer: tracer.map(tracer_facts),
     })
+}
+
+/// `TracerPid` is the id of a thread.
+fn tracer_facts(tid: u32) -> Tracer {
+    let process = Status::read(&tid.to_string()).and_then(|status| status.number("Tgid"));
+    let pid = process.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(tid);
+    Tracer { pid, program: program_name(pid) }
 }
 
 /// The kernel's name of a process; empty if it is gone.

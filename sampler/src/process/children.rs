@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
 use super::threads::{parse_stat, thread_ids};
 
@@ -28,6 +29,20 @@ impl ProcessKey {
     pub fn is_alive(self) -> bool {
         Self::of(self.pid) == Some(self)
     }
+}
+
+/// Waits until process `pid` has ended, at most `patience`; it is not collected. Unlike `waitpid`
+/// this is not fooled by the stops of [`super::stop`]. `true`: it has ended.
+pub fn wait_for_exit(pid: u32, patience: Duration) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    let id = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let Some(process) = id.and_then(|id| pidfd_open(id, PidfdFlags::empty()).ok()) else {
+        return ProcessKey::of(pid).is_none();
+    };
+    let timeout = Timespec::try_from(patience).ok();
+    let mut fds = [PollFd::new(&process, PollFlags::IN)];
+    poll(&mut fds, timeout.as_ref()).is_ok_and(|ready| ready > 0)
 }
 
 /// A process and all that descend from it.
@@ -159,6 +174,16 @@ mod tests {
     #[test]
     fn children_are_followed_by_scanning() {
         tree_is_followed(false);
+    }
+
+    #[test]
+    fn the_end_of_a_process_is_waited_for() {
+        let mut child = Command::new("sleep").arg("60").spawn().expect("sleep is installed");
+        assert!(!wait_for_exit(child.id(), Duration::from_millis(5)));
+        child.kill().unwrap();
+        assert!(wait_for_exit(child.id(), Duration::from_secs(10)));
+        child.wait().unwrap();
+        assert!(wait_for_exit(child.id(), Duration::ZERO));
     }
 
     #[test]

@@ -147,6 +147,82 @@ fn classify(error: &io::Error, addr: u64) -> MemoryError {
     }
 }
 
+/// Begins to trace thread `tid` without stopping it and without options: when the tracing thread
+/// ends, however it ends, the kernel lets the traced one run on.
+pub(super) fn seize(tid: libc::pid_t) -> io::Result<()> {
+    ptrace(libc::PTRACE_SEIZE, tid, 0)
+}
+
+/// Asks a traced thread to stop. It goes on until the kernel next looks.
+pub(super) fn interrupt(tid: libc::pid_t) -> io::Result<()> {
+    ptrace(libc::PTRACE_INTERRUPT, tid, 0)
+}
+
+/// Ends the tracing of a stopped thread and lets it run, with signal `signal` delivered unless 0.
+pub(super) fn detach(tid: libc::pid_t, signal: i32) -> io::Result<()> {
+    ptrace(libc::PTRACE_DETACH, tid, signal as usize)
+}
+
+fn ptrace(request: libc::c_uint, tid: libc::pid_t, data: usize) -> io::Result<()> {
+    // SAFETY: none of the requests above reads or writes memory of ours; `data` is a number to them.
+    let result = unsafe { libc::ptrace(request, tid, 0_usize, data) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// The signal to hand on to a traced thread that is stopped: 0 if it stopped because of
+/// [`interrupt`] or a group stop. An error as long as it is not stopped.
+pub(super) fn signal_of_stop(tid: libc::pid_t) -> io::Result<i32> {
+    /// `PTRACE_EVENT_STOP`, as the high part of `si_code`.
+    const EVENT_STOP: i32 = 128;
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: the kernel writes one `siginfo_t` to the place that has room for it.
+    let result = unsafe { libc::ptrace(libc::PTRACE_GETSIGINFO, tid, 0_usize, info.as_mut_ptr()) };
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: zeroed at first, and every bit pattern is a valid `siginfo_t`.
+    let info = unsafe { info.assume_init() };
+    Ok(if info.si_code >> 8 == EVENT_STOP { 0 } else { info.si_signo })
+}
+
+/// What is to be heard of a traced thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Nothing: it runs, or its stop has been reported.
+    Nothing,
+    /// It has ended; `reap` collects it.
+    Ended,
+    /// It is neither traced by us nor our child.
+    Stranger,
+}
+
+/// Asks after a traced thread without collecting what there is.
+pub(super) fn hear(tid: libc::pid_t) -> Heard {
+    match wait(tid, libc::WNOWAIT) {
+        Ok(Some(libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED)) => Heard::Ended,
+        Ok(_) => Heard::Nothing,
+        Err(_) => Heard::Stranger,
+    }
+}
+
+/// Collects a traced thread that has ended.
+pub(super) fn reap(tid: libc::pid_t) {
+    let _ = wait(tid, 0);
+}
+
+fn wait(tid: libc::pid_t, more: i32) -> io::Result<Option<i32>> {
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WEXITED | libc::WNOHANG | libc::__WALL | more;
+    // SAFETY: the kernel writes one `siginfo_t` to the place that has room for it.
+    let result = unsafe { libc::waitid(libc::P_PID, tid as libc::id_t, info.as_mut_ptr(), options) };
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: zeroed at first, and every bit pattern is a valid `siginfo_t`.
+    let info = unsafe { info.assume_init() };
+    Ok((info.si_signo != 0).then_some(info.si_code))
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::{Child, Command, Stdio};

@@ -15,4 +15,5 @@ pub mod maps;
 pub mod memory;
 pub mod pthread;
 pub mod refusal;
+pub mod stop;
 pub mod threads;
