@@ -59,7 +59,9 @@ impl Place {
             (_, None) => levels.push(Level::NoPython),
             (_, Some(stack)) => levels.extend(tables.frames_of(stack).map(Level::Frame)),
         }
-        if self.read == Read::Truncated {
+        // The stack of a damaged recording may have no frames at all.
+        let frameless = !levels.last().is_some_and(|level| Level::of_state(self.state) != Some(*level));
+        if self.read == Read::Truncated || frameless {
             levels.push(Level::Truncated);
         }
         levels.reverse();

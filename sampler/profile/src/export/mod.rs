@@ -228,4 +228,6 @@ pub enum ExportError {
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;

@@ -267,10 +267,22 @@ impl Strings {
     }
 }
 
+/// Number of samples in a written profile, after checking what readers rely on.
+#[cfg(test)]
+pub(super) fn samples_of(packed: &[u8]) -> i64 {
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed), &mut bytes).unwrap();
+    let profile = Profile::decode(&*bytes).unwrap();
+    assert_eq!(profile.string_table[0], "");
+    let (strings, locations) = (profile.string_table.len() as i64, profile.location.len() as u64);
+    assert!(profile.function.iter().all(|it| it.name < strings && it.filename < strings));
+    assert!(profile.sample.iter().flat_map(|it| &it.location_id).all(|id| (1..=locations).contains(id)));
+    assert!(profile.sample.iter().flat_map(|it| &it.label).all(|it| it.key < strings && it.str < strings));
+    profile.sample.iter().map(|sample| sample.value[0]).sum()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
     use crate::export::tests::known;
 
@@ -278,13 +290,6 @@ mod tests {
     fn what_is_written_reads_back() {
         let mut packed = Vec::new();
         write(&mut known(), &ExportOptions::default(), &mut packed).unwrap();
-        let mut bytes = Vec::new();
-        flate2::read::GzDecoder::new(&*packed).read_to_end(&mut bytes).unwrap();
-        let profile = Profile::decode(&*bytes).unwrap();
-        let samples: i64 = profile.sample.iter().map(|sample| sample.value[0]).sum();
-        assert_eq!(samples, 21);
-        assert_eq!(profile.string_table[0], "");
-        let locations = profile.location.len() as u64;
-        assert!(profile.sample.iter().flat_map(|it| &it.location_id).all(|id| (1..=locations).contains(id)));
+        assert_eq!(samples_of(&packed), 21);
     }
 }

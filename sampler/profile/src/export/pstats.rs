@@ -130,6 +130,26 @@ fn write_cost(out: &mut dyn Write, cost: &Cost) -> io::Result<()> {
     marshal::float(out, cost.total_ns as f64 / 1e9)
 }
 
+/// Reads a whole file and gives the sum of all self times.
+#[cfg(test)]
+pub(super) fn read_self_time(rest: &mut &[u8]) -> f64 {
+    let marshal::Value::Dict(functions) = marshal::read(rest) else { panic!("not a dictionary") };
+    let self_time = |(key, value): &(marshal::Value, marshal::Value)| {
+        let (marshal::Value::Tuple(key), marshal::Value::Tuple(cost)) = (key, value) else {
+            panic!("not tuples")
+        };
+        assert!(matches!(&key[..], [marshal::Value::Text, marshal::Value::Integer, marshal::Value::Text]));
+        let [_, _, marshal::Value::Float(own), marshal::Value::Float(total), marshal::Value::Dict(_)] =
+            cost[..]
+        else {
+            panic!("not a cost: {cost:?}")
+        };
+        assert!(own <= total + 1e-9);
+        own
+    };
+    functions.iter().map(self_time).sum()
+}
+
 /// The few types of Python's `marshal` that are needed.
 mod marshal {
     use std::io::{self, Write};
@@ -170,6 +190,56 @@ mod marshal {
         out.write_all(b"l")?;
         out.write_all(&(length as i32).to_le_bytes())?;
         digits[..length].iter().try_for_each(|digit| out.write_all(&digit.to_le_bytes()))
+    }
+
+    /// A value read back.
+    #[cfg(test)]
+    #[derive(Debug)]
+    pub(super) enum Value {
+        Dict(Vec<(Value, Value)>),
+        Tuple(Vec<Value>),
+        Text,
+        Integer,
+        Float(f64),
+    }
+
+    #[cfg(test)]
+    pub(super) fn read(rest: &mut &[u8]) -> Value {
+        fn take<'a>(rest: &mut &'a [u8], count: usize) -> &'a [u8] {
+            let (taken, after) = rest.split_at(count);
+            *rest = after;
+            taken
+        }
+        fn length(rest: &mut &[u8]) -> usize {
+            u32::from_le_bytes(take(rest, 4).try_into().unwrap()) as usize
+        }
+        match take(rest, 1)[0] {
+            b'{' => {
+                let mut entries = Vec::new();
+                while rest[0] != b'0' {
+                    entries.push((read(rest), read(rest)));
+                }
+                take(rest, 1);
+                Value::Dict(entries)
+            }
+            b'(' => Value::Tuple((0..length(rest)).map(|_| read(rest)).collect()),
+            b'u' => {
+                let length = length(rest);
+                std::str::from_utf8(take(rest, length)).unwrap();
+                Value::Text
+            }
+            b'i' => {
+                take(rest, 4);
+                Value::Integer
+            }
+            b'l' => {
+                let digits = length(rest);
+                take(rest, digits * 2);
+                Value::Integer
+            }
+            b'g' => Value::Float(f64::from_le_bytes(take(rest, 8).try_into().unwrap())),
+            other => panic!("unknown type {other}"),
+        }
     }
 
     #[cfg(test)]
