@@ -172,7 +172,7 @@ impl ProcessSampler {
             list_moved |= head.threads_head != last.threads_head;
             *last = head;
         }
-        self.observe_code_changes(recorder);
+        self.observe_code_changes();
         if list_moved {
             // A thread has started; the ones that are known are still where they were.
             self.refreshed_ns = None;
@@ -181,6 +181,7 @@ impl ProcessSampler {
             let is_awake = std::mem::take(&mut awake[number]);
             self.sample_thread(number, is_awake, now_ns, options, recorder);
         }
+        self.close_window(recorder);
         Ok(())
     }
 
@@ -213,15 +214,21 @@ impl ProcessSampler {
         Ok(awake)
     }
 
-    fn observe_code_changes(&mut self, recorder: &mut Recorder) {
+    fn observe_code_changes(&mut self) {
         // One counter per interpreter: their sum moves when one does.
         let generation =
             self.heads.iter().try_fold(0u64, |sum, (_, head)| Some(sum.wrapping_add(head.generation?)));
         if self.codes.observe_generation(generation) {
             self.tracks.iter_mut().for_each(|track| track.last.clear());
         }
+    }
+
+    /// Ends a window of code objects that are compared together, where no counter tells of changes:
+    /// after every tick while code objects come and go.
+    fn close_window(&mut self, recorder: &mut Recorder) {
         self.window_ticks += 1;
-        if generation.is_none() && self.window_ticks >= WINDOW_TICKS {
+        let window = if self.codes.is_churning() { 1 } else { WINDOW_TICKS };
+        if !self.codes.counts_changes() && self.window_ticks >= window {
             self.verify_window(recorder);
         }
     }
@@ -426,7 +433,7 @@ impl ProcessSampler {
             let id = recorder.thread(entry.clone());
             let mut track = Track::new(thread, position, id, entry, os);
             track.wanted = is_wanted(&options.threads, &name.text, is_main);
-            track.naming_left = if name.is_given { 0 } else { NAMING_TRIES };
+            track.naming_left = if name.is_given || is_main { 0 } else { NAMING_TRIES };
             self.tracks.push(track);
         }
     }

@@ -16,6 +16,9 @@ use crate::read::code::{Code, CodeError};
 /// Entries kept; a program with more code objects starts over.
 const MAX_ENTRIES: usize = 200_000;
 
+/// Windows without a replaced code object after which a program counts as quiet.
+const QUIET_WINDOWS: u32 = 256;
+
 /// A code object and what the recorder calls it.
 #[derive(Debug)]
 pub struct Entry {
@@ -53,7 +56,7 @@ impl Entry {
 }
 
 /// Code objects by address.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct CodeCache {
     entries: FxHashMap<u64, Entry>,
     /// Types that are `PyCode_Type` (one per process; more only if memory is hostile).
@@ -65,12 +68,31 @@ pub struct CodeCache {
     volatile: FxHashSet<u64>,
     /// Code objects used since the last comparison, where no counter tells of changes.
     window: FxHashSet<u64>,
+    /// Windows since a code object was last found replaced.
+    quiet_windows: u32,
     /// How often an address was found reused.
     reused: u64,
     /// How many code objects have been read.
     reads: u64,
     /// Entries with at least this number have been read since [`CodeCache::settle`].
     fresh_from: u64,
+}
+
+impl Default for CodeCache {
+    fn default() -> Self {
+        Self {
+            entries: FxHashMap::default(),
+            code_types: FxHashSet::default(),
+            epoch: 0,
+            generation: None,
+            volatile: FxHashSet::default(),
+            window: FxHashSet::default(),
+            quiet_windows: QUIET_WINDOWS,
+            reused: 0,
+            reads: 0,
+            fresh_from: 0,
+        }
+    }
 }
 
 impl CodeCache {
@@ -148,6 +170,7 @@ impl CodeCache {
     /// address was used by another and then by an identical one; an address that was once seen to
     /// change is therefore compared at each use from then on.
     pub fn verify_window(&mut self, memory: &dyn Memory, layout: &Layout) -> Vec<FunctionId> {
+        self.quiet_windows = self.quiet_windows.saturating_add(1);
         let mut gone = Vec::new();
         for addr in std::mem::take(&mut self.window) {
             let Some(entry) = self.entries.get(&addr) else { continue };
@@ -159,10 +182,21 @@ impl CodeCache {
         gone
     }
 
+    /// Whether a counter of the interpreter tells of changes.
+    pub fn counts_changes(&self) -> bool {
+        self.generation.is_some()
+    }
+
+    /// Whether code objects have been replaced lately: then a window should be short.
+    pub fn is_churning(&self) -> bool {
+        self.quiet_windows < QUIET_WINDOWS
+    }
+
     fn forget(&mut self, addr: u64) {
         self.entries.remove(&addr);
         self.volatile.insert(addr);
         self.reused += 1;
+        self.quiet_windows = 0;
     }
 
     fn read(
