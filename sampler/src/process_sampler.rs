@@ -30,6 +30,8 @@ const TRIES: u32 = 24;
 const LESSONS: u32 = 64;
 /// Readings of the thread list in which a thread without a name is asked for it.
 const NAMING_TRIES: u8 = 20;
+/// Broken reads in a row after which it may be the known code objects that are wrong.
+const DISTRUST: u32 = 3;
 /// Ticks between two comparisons of code objects, where no counter tells of changes.
 const WINDOW_TICKS: u32 = 16;
 
@@ -362,7 +364,12 @@ impl ProcessSampler {
                             };
                             return Some((stack, quality));
                         }
-                        Err(Doubt::Torn) => broken += 1,
+                        Err(Doubt::Torn) => {
+                            broken += 1;
+                            if broken == DISTRUST {
+                                self.codes.distrust(self.frames.iter().map(|frame| frame.code));
+                            }
+                        }
                         Err(Doubt::TreeFull) => break,
                     }
                 }

@@ -182,6 +182,15 @@ impl CodeCache {
         gone
     }
 
+    /// Has these code objects compared with memory before they are used again.
+    pub fn distrust(&mut self, addrs: impl Iterator<Item = u64>) {
+        for addr in addrs {
+            if let Some(entry) = self.entries.get_mut(&addr) {
+                entry.verified = u64::MAX;
+            }
+        }
+    }
+
     /// Whether a counter of the interpreter tells of changes.
     pub fn counts_changes(&self) -> bool {
         self.generation.is_some()
