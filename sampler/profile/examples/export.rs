@@ -1,7 +1,7 @@
 //! Times every export format on a synthetic profile and reports the memory each one took.
 //!
-//! `export DIR [SAMPLES]` writes one file per format to DIR, then prints seconds, output size and
-//! peak resident memory. Samples are made on the fly, so that memory is the exporter's own; each
+//! `export DIR [SAMPLES]` writes one file per format to DIR, then prints seconds, CPU time, output
+//! size and peak resident memory. Samples are made on the fly, so that memory is the exporter's own; each
 //! format runs in a process of its own, because a peak cannot be taken back.
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -77,8 +77,8 @@ impl Source for Synthetic {
             random ^= random << 17;
             let thread = at % threads;
             // Two samples of three find another stack than the one before, mostly a near one.
-            if random % 3 != 0 {
-                let step = if random % 50 == 0 { random >> 8 } else { random >> 8 & 15 };
+            if !random.is_multiple_of(3) {
+                let step = if random.is_multiple_of(50) { random >> 8 } else { random >> 8 & 15 };
                 let next = (u64::from(current[thread as usize]) + step) % stacks;
                 current[thread as usize] = next as u32;
             }
@@ -106,7 +106,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     }
     fs::create_dir_all(&directory)?;
     let mut stdout = io::stdout();
-    writeln!(stdout, "{samples} samples\nformat       seconds      MB out   peak MB")?;
+    writeln!(stdout, "{samples} samples\nformat       seconds  CPU s      MB out   peak MB")?;
     for format in Format::ALL {
         let arguments =
             [directory.as_os_str(), samples.to_string().as_ref(), format.name().as_ref()].map(Into::into);
@@ -127,8 +127,16 @@ fn one(directory: &Path, samples: u64, format: Format) -> Result<(), Box<dyn err
     out.flush()?;
     let seconds = begin.elapsed().as_secs_f64();
     let size = fs::metadata(&path)?.len() as f64 / 1e6;
-    writeln!(io::stdout(), "{:<12} {seconds:>7.2} {size:>11.1} {:>9.1}", format.name(), peak_mb())?;
+    let (name, cpu_s) = (format.name(), cpu_seconds());
+    writeln!(io::stdout(), "{name:<12} {seconds:>7.2} {cpu_s:>6.2} {size:>11.1} {:>9.1}", peak_mb())?;
     Ok(())
+}
+
+/// CPU time of this process, where the system tells it: a busy machine does not change it.
+fn cpu_seconds() -> f64 {
+    let schedstat = fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let ns = schedstat.split(' ').next().and_then(|text| text.parse::<f64>().ok());
+    ns.map_or(f64::NAN, |ns| ns / 1e9)
 }
 
 /// Peak resident memory, where the system tells it.

@@ -327,7 +327,3 @@ fn unicode(table: &Table, known: UnicodeOffsets) -> Result<UnicodeOffsets, Layou
         ..known
     })
 }
-
-#[cfg(test)]
-#[path = "published_tests.rs"]
-mod tests;

@@ -60,7 +60,7 @@ impl Place {
             (_, Some(stack)) => levels.extend(tables.frames_of(stack).map(Level::Frame)),
         }
         // The stack of a damaged recording may have no frames at all.
-        let frameless = !levels.last().is_some_and(|level| Level::of_state(self.state) != Some(*level));
+        let frameless = levels.last().is_none_or(|level| Level::of_state(self.state) == Some(*level));
         if self.read == Read::Truncated || frameless {
             levels.push(Level::Truncated);
         }

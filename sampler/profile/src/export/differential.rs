@@ -32,7 +32,7 @@ pub fn write_differential(
         merged.entry(stack).or_default()[1] = samples;
     }
     let lines = merged.into_iter().map(|(stack, [before, after])| format!("{stack} {before} {after}"));
-    let note = format!("red: more than before, blue: less · {}", subtitle(after, totals.1));
+    let note = format!("red: more than before, blue: less · {}", subtitle(after, &options.title, totals.1));
     draw(&lines.collect::<Vec<_>>(), &options.title, note, out)
 }
 

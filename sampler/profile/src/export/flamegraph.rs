@@ -29,7 +29,7 @@ pub(super) fn write(
         let _ = write!(stack, " {count}");
         stack
     });
-    draw(&lines.collect::<Vec<_>>(), &options.title, subtitle(source, samples), out)
+    draw(&lines.collect::<Vec<_>>(), &options.title, subtitle(source, &options.title, samples), out)
 }
 
 /// Draws collapsed stacks, which must be sorted.
@@ -77,7 +77,7 @@ fn style<'a>(title: &str, subtitle: String) -> Options<'a> {
 }
 
 /// `python app.py · CPython 3.14.2 · wall · 1000 Hz · 6,000 samples · trust 99.9 %`.
-pub(super) fn subtitle(source: &dyn Source, samples: u64) -> String {
+pub(super) fn subtitle(source: &dyn Source, title: &str, samples: u64) -> String {
     let meta = source.meta();
     let mode = match meta.mode {
         Mode::Wall => "wall",
@@ -88,7 +88,7 @@ pub(super) fn subtitle(source: &dyn Source, samples: u64) -> String {
         0 => "max rate".to_owned(),
         rate => format!("{} Hz", rate as f64 / 1000.0),
     };
-    let mut parts = target(source.processes());
+    let mut parts = target(source.processes(), title);
     parts.push(mode.to_owned());
     parts.push(rate);
     parts.push(format!("{samples} samples"));
@@ -104,14 +104,18 @@ fn percent(share: f64) -> String {
     format!("{:.1} %", (share * 1000.0).floor() / 10.0)
 }
 
-/// The command and build of the first process and how many more there are.
-fn target(processes: &[Process]) -> Vec<String> {
+/// The command, unless it is the title, how many more processes there are, and the build.
+fn target(processes: &[Process], title: &str) -> Vec<String> {
     let Some(first) = processes.first() else { return Vec::new() };
-    let mut command: String = printable(&first.command).chars().take(60).collect();
-    if processes.len() > 1 {
-        command.push_str(&format!(" and {} more", processes.len() - 1));
+    let mut parts = Vec::new();
+    if first.command != title {
+        parts.push(printable(&first.command).chars().take(60).collect());
     }
-    vec![command, format!("CPython {}{}", printable(&first.python), build(first.build))]
+    if processes.len() > 1 {
+        parts.push(format!("{} processes", processes.len()));
+    }
+    parts.push(format!("CPython {}{}", printable(&first.python), build(first.build)));
+    parts
 }
 
 fn build(flags: BuildFlags) -> String {

@@ -131,9 +131,15 @@ fn profile() -> impl Strategy<Value = Profile> {
         let mut profile = Profile { threads, samples, ..Profile::default() };
         profile.meta.rate_wanted_mhz = 1_000_000_000_000 / PERIOD_NS;
         // Pushed and not interned: a damaged recording may repeat an entry.
-        strings.into_iter().for_each(|text| drop(profile.tables.strings.push(text.into())));
-        functions.into_iter().for_each(|function| drop(profile.tables.functions.push(function)));
-        frames.into_iter().for_each(|frame| drop(profile.tables.frames.push(frame)));
+        for text in strings {
+            profile.tables.strings.push(text.into());
+        }
+        for function in functions {
+            profile.tables.functions.push(function);
+        }
+        for frame in frames {
+            profile.tables.frames.push(frame);
+        }
         for (parent, frame) in stacks {
             let parent = parent.map(|parent| StackId(parent % 8));
             profile.tables.stacks.push(StackNode { parent, frame: FrameId(frame) });
