@@ -327,3 +327,7 @@ fn unicode(table: &Table, known: UnicodeOffsets) -> Result<UnicodeOffsets, Layou
         ..known
     })
 }
+
+#[cfg(test)]
+#[path = "published_tests.rs"]
+mod tests;

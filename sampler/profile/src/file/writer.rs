@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::chunk::{self, BATCH, META, STATS};
 use super::error::FileError;
 use super::increment::Increment;
-use super::limits::{MAX_CHUNK_SAMPLES, Totals};
+use super::limits::{Exceeded, MAX_CHUNK_SAMPLES, Totals};
 use super::pack::Packer;
 use super::samples::SampleWriter;
 use super::{FORMAT_VERSION, MAGIC};
@@ -46,11 +46,15 @@ impl<W: Write> Writer<W> {
     /// Writes a batch. An empty one writes nothing.
     pub fn write_batch(&mut self, batch: &Batch) -> Result<(), FileError> {
         self.check_open()?;
-        // A batch that cannot be written whole is not begun: its ids would dangle.
-        let after = self.totals.after(batch).map_err(|(what, _, limit)| {
-            self.closed = true;
-            FileError::TooLarge { what, limit }
-        })?;
+        // Ids of later batches would dangle if a part of this one were missing.
+        let written = self.write_pieces(batch);
+        self.closed = written.is_err();
+        written
+    }
+
+    fn write_pieces(&mut self, batch: &Batch) -> Result<(), FileError> {
+        let exceeded = |(what, _, limit): Exceeded| FileError::TooLarge { what, limit };
+        let after = self.totals.after(batch).map_err(exceeded)?;
         let mut tables = Increment::of(batch);
         let mut samples = batch.samples.as_slice();
         while !(tables.is_empty() && samples.is_empty()) {
@@ -70,9 +74,8 @@ impl<W: Write> Writer<W> {
         self.check_open()?;
         let stats = json(&finite(stats))?;
         let chunk = chunk::encode(STATS, &stats, &[], &mut self.packer)?;
-        self.write(&chunk)?;
         self.closed = true;
-        Ok(())
+        self.write(&chunk)
     }
 
     /// Bytes handed on so far.
@@ -93,12 +96,10 @@ impl<W: Write> Writer<W> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
-        let written = self.to.write_all(bytes).and_then(|()| self.to.flush());
-        match written {
-            Ok(()) => self.bytes_written += bytes.len() as u64,
-            Err(_) => self.closed = true,
-        }
-        Ok(written?)
+        self.to.write_all(bytes)?;
+        self.to.flush()?;
+        self.bytes_written += bytes.len() as u64;
+        Ok(())
     }
 }
 

@@ -124,6 +124,26 @@ fn dropped_samples_are_counted_by_function() {
 }
 
 #[test]
+fn dropped_samples_belong_between_their_neighbours() {
+    let drop_after = |before: &[&str], after: &[&str]| {
+        let profile = ProfileBuilder::new()
+            .sample(&["main", "early"], Running, 1)
+            .sample(before, Running, 1)
+            .dropped(1)
+            .sample(after, Running, 1)
+            .build();
+        let (function, count) = weights(&profile, &Filter::default()).dropped_in[0];
+        assert_eq!(count, 1);
+        let function = function.and_then(|function| profile.tables.functions.get(function));
+        function.map(|function| profile.tables.text(function.qualname).to_owned())
+    };
+    assert_eq!(drop_after(&["main", "late", "leaf"], &["main", "late"]).as_deref(), Some("late"));
+    assert_eq!(drop_after(&["main", "late"], &["main", "early"]).as_deref(), Some("main"));
+    assert_eq!(drop_after(&["other"], &["main", "early"]), None);
+    assert_eq!(drop_after(&[], &["main", "early"]), None);
+}
+
+#[test]
 fn filters_choose_samples() {
     let count = |filter: Filter| weights(&shop(), &filter).base.weight.sum();
     let threads = |pattern: &str| Filter { threads: vec![pattern.into()], ..Filter::default() };

@@ -135,3 +135,16 @@ fn chunks_have_an_order() {
     insta::assert_snapshot!(complaint(&file), @"chunk out of order: kind 2");
     insta::assert_snapshot!(complaint(&with_chunk(chunk::META, b"{}", b"")), @"chunk out of order: kind 1");
 }
+
+#[test]
+fn a_profile_beyond_the_bounds_is_refused_and_the_file_stays_readable() {
+    let mut file = Vec::new();
+    let mut writer = Writer::new(&mut file, &Meta::default()).unwrap();
+    let small = Steady::new(1, 2, 4).next().unwrap();
+    writer.write_batch(&small).unwrap();
+    let large = Batch { processes: vec![Default::default(); 1 << 16], ..small.clone() };
+    let error = writer.write_batch(&large).unwrap_err();
+    insta::assert_snapshot!(error, @"too many processes for a recording (at most 65536)");
+    assert!(matches!(writer.write_batch(&small), Err(FileError::Closed)));
+    assert_eq!(read(&file).samples, read(&write(&Meta::default(), &[small], None)).samples);
+}
