@@ -3,8 +3,6 @@
 use serde::Serialize;
 use slowpath_profile::{BuildFlags, Quality, Span, ThreadState};
 
-pub(crate) use crate::snapshot::take;
-
 /// What to include beyond the stacks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DumpOptions {

@@ -17,6 +17,7 @@ pub mod durations;
 mod heads;
 mod identify;
 pub mod layout;
+mod legacy_sampler;
 pub mod options;
 pub mod process;
 mod process_sampler;

@@ -75,6 +75,17 @@ pub enum ThreadFilter {
     Name(String),
 }
 
+impl ThreadFilter {
+    /// Whether a thread of this name is to be sampled.
+    pub fn lets_through(&self, name: &str, is_main: bool) -> bool {
+        match self {
+            Self::All => true,
+            Self::Main => is_main,
+            Self::Name(glob) => glob::Pattern::new(glob).is_ok_and(|pattern| pattern.matches(name)),
+        }
+    }
+}
+
 /// What a sampling session is asked to do.
 #[derive(Clone, Debug)]
 pub struct SampleOptions {

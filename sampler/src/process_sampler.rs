@@ -9,9 +9,10 @@ use slowpath_profile::{
 use crate::heads::{Head, HeadPlan};
 use crate::identify;
 use crate::layout::spec::Layout;
-use crate::options::{SampleOptions, ThreadFilter};
+use crate::options::SampleOptions;
 use crate::process::linux::LiveMemory;
 use crate::process::memory::MemoryError;
+use crate::process::stop::{MAX_WAIT, Stopper};
 use crate::process::threads::FileBudget;
 use crate::read::code_cache::CodeCache;
 use crate::read::image::Image;
@@ -49,6 +50,15 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    /// Counts one sample.
+    pub(crate) fn count(&mut self, quality: Quality) {
+        self.samples += 1;
+        match quality {
+            Quality::Dropped => self.dropped += 1,
+            _ => self.valid += 1,
+        }
+    }
+
     /// Adds the counts of another process.
     pub(crate) fn add(&mut self, other: &Self) {
         self.samples += other.samples;
@@ -56,6 +66,29 @@ impl Counters {
         self.retried += other.retried;
         self.dropped += other.dropped;
     }
+}
+
+/// A process in the sampling loop.
+pub(crate) trait SampledProcess {
+    /// Process id.
+    fn pid(&self) -> u32;
+    /// What the recorder calls the process.
+    fn id(&self) -> ProcessId;
+    /// System calls made to read the target.
+    fn reads(&self) -> u64;
+    /// What happened so far.
+    fn counters(&self) -> Counters;
+    /// Whether the process has ended or runs another program.
+    fn is_over(&self) -> bool;
+    /// Takes one sample of each wanted thread.
+    fn tick(
+        &mut self,
+        now_ns: u64,
+        options: &SampleOptions,
+        recorder: &mut Recorder,
+    ) -> Result<(), MemoryError>;
+    /// Makes sure that pending samples may be handed on.
+    fn close(&mut self, recorder: &mut Recorder);
 }
 
 /// A process that is being sampled.
@@ -77,13 +110,14 @@ pub(crate) struct ProcessSampler {
     frames: Vec<RawFrame>,
     refreshed_ns: Option<u64>,
     window_ticks: u32,
-    /// What happened so far.
-    pub(crate) counters: Counters,
+    /// Stops the threads that are read, if asked for.
+    stopper: Option<Stopper>,
+    counters: Counters,
 }
 
-/// A process as the session found it.
+/// A process with a Python that is read in full, as the session found it.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct CurrentFound {
     /// Process id.
     pub(crate) pid: u32,
     /// Its memory.
@@ -101,10 +135,11 @@ pub(crate) struct Found {
 impl ProcessSampler {
     /// Begins to sample a process.
     pub(crate) fn new(
-        found: Found,
+        found: CurrentFound,
         parent: Option<ProcessId>,
         start_ns: u64,
         files: FileBudget,
+        blocking: bool,
         recorder: &mut Recorder,
     ) -> Self {
         let process = recorder.process(Process {
@@ -131,89 +166,67 @@ impl ProcessSampler {
             frames: Vec::new(),
             refreshed_ns: None,
             window_ticks: 0,
+            stopper: blocking.then(|| Stopper::new(found.pid)),
             counters: Counters::default(),
         }
     }
 
-    /// Process id.
-    pub(crate) fn pid(&self) -> u32 {
-        self.pid
+    /// Decides whose stack is read: threads that may have run since the last tick.
+    fn choose(&mut self, now_ns: u64, options: &SampleOptions) -> Result<(), MemoryError> {
+        if options.mode == Mode::Gil {
+            // Only the holder's stack is wanted, so who that is must be known first.
+            self.image.clear();
+            self.heads.iter_mut().for_each(|(plan, _)| plan.add_to(&mut self.image));
+            self.image.fill(&self.memory)?;
+            let heads = self.heads.iter().filter_map(|(plan, _)| plan.decode(&self.image));
+            let holders: Vec<u64> = heads.map(|head| head.holder).collect();
+            for track in &mut self.tracks {
+                track.update_cpu(now_ns);
+                track.awake = track.wanted && holders.contains(&track.thread.addr);
+            }
+        } else {
+            for track in &mut self.tracks {
+                track.awake = track.wanted && track.update_cpu(now_ns);
+            }
+        }
+        if self.stopper.is_some() {
+            // A stopped thread tells nothing about what it was doing.
+            self.tracks.iter_mut().filter(|track| track.awake).for_each(Track::look_before_stop);
+        }
+        Ok(())
     }
 
-    /// What the recorder calls the process.
-    pub(crate) fn id(&self) -> ProcessId {
-        self.process
+    fn tids_to_stop(&self) -> Vec<u32> {
+        let awake = self.tracks.iter().filter(|track| track.awake);
+        awake.map(|track| track.entry.native_id).filter(|tid| *tid != 0).collect()
     }
 
-    /// System calls made to read the target.
-    pub(crate) fn reads(&self) -> u64 {
-        self.memory.reads()
-    }
-
-    /// Whether the process has ended or runs another program.
-    pub(crate) fn is_over(&self) -> bool {
-        self.memory.replaced()
-    }
-
-    /// Takes one sample of each wanted thread.
-    pub(crate) fn tick(
+    /// Copies everything that the tick needs and samples each thread.
+    fn read_all(
         &mut self,
         now_ns: u64,
         options: &SampleOptions,
         recorder: &mut Recorder,
     ) -> Result<(), MemoryError> {
-        let due = self.refreshed_ns.is_none_or(|at| now_ns.saturating_sub(at) >= REFRESH_NS);
-        if due {
-            self.refresh(now_ns, options, recorder)?;
+        self.image.clear();
+        self.heads.iter_mut().for_each(|(plan, _)| plan.add_to(&mut self.image));
+        for track in self.tracks.iter_mut().filter(|track| track.awake) {
+            track.plan.add_to(&self.layout, &mut self.image);
         }
-        let mut awake = self.plan(now_ns, options)?;
-        let mut list_moved = false;
-        for number in 0..self.heads.len() {
-            let (plan, last) = &mut self.heads[number];
+        self.image.fill(&self.memory)?;
+        for (plan, last) in &mut self.heads {
             let Some(head) = plan.decode(&self.image) else { continue };
-            list_moved |= head.threads_head != last.threads_head;
+            if head.threads_head != last.threads_head {
+                // A thread has started; the ones that are known are still where they were.
+                self.refreshed_ns = None;
+            }
             *last = head;
         }
         self.observe_code_changes();
-        if list_moved {
-            // A thread has started; the ones that are known are still where they were.
-            self.refreshed_ns = None;
-        }
         for number in 0..self.tracks.len() {
-            let is_awake = std::mem::take(&mut awake[number]);
-            self.sample_thread(number, is_awake, now_ns, options, recorder);
+            self.sample_thread(number, now_ns, options, recorder);
         }
-        self.close_window(recorder);
         Ok(())
-    }
-
-    /// Copies everything that the tick needs; says which threads may have run since the last tick.
-    fn plan(&mut self, now_ns: u64, options: &SampleOptions) -> Result<Vec<bool>, MemoryError> {
-        self.image.clear();
-        for (plan, _) in &mut self.heads {
-            plan.add_to(&mut self.image);
-        }
-        let mut awake = vec![false; self.tracks.len()];
-        if options.mode == Mode::Gil {
-            // Only the holder's stack is wanted, so who that is must be known first.
-            self.image.fill(&self.memory)?;
-            let holders: Vec<u64> =
-                self.heads.iter().filter_map(|(plan, _)| Some(plan.decode(&self.image)?.holder)).collect();
-            for (track, awake) in self.tracks.iter_mut().zip(&mut awake) {
-                *awake = holders.contains(&track.thread.addr);
-            }
-        } else {
-            for (track, awake) in self.tracks.iter_mut().zip(&mut awake) {
-                *awake = track.wanted && track.update_cpu(now_ns);
-            }
-        }
-        for (track, awake) in self.tracks.iter_mut().zip(&awake) {
-            if *awake {
-                track.plan.add_to(&self.layout, &mut self.image);
-            }
-        }
-        self.image.fill(&self.memory)?;
-        Ok(awake)
     }
 
     fn observe_code_changes(&mut self) {
@@ -251,12 +264,12 @@ impl ProcessSampler {
     fn sample_thread(
         &mut self,
         number: usize,
-        awake: bool,
         now_ns: u64,
         options: &SampleOptions,
         recorder: &mut Recorder,
     ) {
         let track = &mut self.tracks[number];
+        let awake = track.awake;
         if !track.wanted || (options.mode == Mode::Gil && !awake) {
             return;
         }
@@ -294,7 +307,7 @@ impl ProcessSampler {
             false => observed.stack,
         };
         let Asleep { state, quality, .. } = observed;
-        self.count(quality);
+        self.counters.count(quality);
         recorder.sample(Sample {
             time_ns: now_ns,
             thread: self.tracks[number].id,
@@ -309,14 +322,6 @@ impl ProcessSampler {
     fn with_gc(stack: Option<StackId>, recorder: &mut Recorder) -> Option<StackId> {
         let frame = gc_frame(&mut recorder.tables);
         recorder.tables.intern_stack(stack, frame).or(stack)
-    }
-
-    fn count(&mut self, quality: Quality) {
-        self.counters.samples += 1;
-        match quality {
-            Quality::Dropped => self.counters.dropped += 1,
-            _ => self.counters.valid += 1,
-        }
     }
 
     fn gil_range(&self, number: usize) -> std::ops::Range<u64> {
@@ -439,7 +444,7 @@ impl ProcessSampler {
             };
             let id = recorder.thread(entry.clone());
             let mut track = Track::new(thread, position, id, entry, os);
-            track.wanted = is_wanted(&options.threads, &name.text, is_main);
+            track.wanted = options.threads.lets_through(&name.text, is_main);
             track.naming_left = if name.is_given || is_main { 0 } else { NAMING_TRIES };
             self.tracks.push(track);
         }
@@ -455,7 +460,7 @@ impl ProcessSampler {
             track.naming_left -= 1;
             let Some(name) = given.get(&track.thread.thread_id) else { continue };
             track.naming_left = 0;
-            track.wanted = is_wanted(&options.threads, name, track.entry.is_main);
+            track.wanted = options.threads.lets_through(name, track.entry.is_main);
             let name = recorder.tables.strings.intern_str(name);
             if track.entry.name != name {
                 track.entry.name = name;
@@ -470,10 +475,52 @@ impl ProcessSampler {
     }
 }
 
-fn is_wanted(filter: &ThreadFilter, name: &str, is_main: bool) -> bool {
-    match filter {
-        ThreadFilter::All => true,
-        ThreadFilter::Main => is_main,
-        ThreadFilter::Name(glob) => glob::Pattern::new(glob).is_ok_and(|pattern| pattern.matches(name)),
+impl SampledProcess for ProcessSampler {
+    fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    fn id(&self) -> ProcessId {
+        self.process
+    }
+
+    fn reads(&self) -> u64 {
+        self.memory.reads()
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn is_over(&self) -> bool {
+        self.memory.replaced()
+    }
+
+    fn tick(
+        &mut self,
+        now_ns: u64,
+        options: &SampleOptions,
+        recorder: &mut Recorder,
+    ) -> Result<(), MemoryError> {
+        let due = self.refreshed_ns.is_none_or(|at| now_ns.saturating_sub(at) >= REFRESH_NS);
+        if due {
+            self.refresh(now_ns, options, recorder)?;
+        }
+        self.choose(now_ns, options)?;
+        let mut stopper = self.stopper.take();
+        let stopped = stopper.as_mut().map(|stopper| {
+            let tids = self.tids_to_stop();
+            stopper.stop(&tids, MAX_WAIT)
+        });
+        let read = self.read_all(now_ns, options, recorder);
+        drop(stopped);
+        self.stopper = stopper;
+        read?;
+        self.close_window(recorder);
+        Ok(())
+    }
+
+    fn close(&mut self, recorder: &mut Recorder) {
+        self.verify_window(recorder);
     }
 }

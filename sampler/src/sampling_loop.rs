@@ -5,16 +5,17 @@ use std::time::{Duration, Instant};
 use slowpath_profile::{ProcessId, Stats};
 
 use crate::durations::Durations;
+use crate::legacy_sampler::LegacySampler;
 use crate::options::SampleOptions;
 use crate::process::children::ProcessTree;
 use crate::process::clock;
 use crate::process::error::AttachError;
 use crate::process::memory::MemoryError;
 use crate::process::threads::FileBudget;
-use crate::process_sampler::{Counters, Found, ProcessSampler};
+use crate::process_sampler::{Counters, ProcessSampler, SampledProcess};
 use crate::recorder::Recorder;
 use crate::schedule::Schedule;
-use crate::session::{BatchSink, End, Outcome, Progress, StopFlag, find, may_pass};
+use crate::session::{BatchSink, End, Found, Outcome, Progress, StopFlag, find, may_pass};
 
 /// The tree of processes is looked at so often when children are followed.
 const CHILDREN_INTERVAL_NS: u64 = 20_000_000;
@@ -39,7 +40,7 @@ struct Candidate {
 pub(crate) struct Loop<'a> {
     options: &'a SampleOptions,
     recorder: Recorder,
-    processes: Vec<ProcessSampler>,
+    processes: Vec<Box<dyn SampledProcess>>,
     /// What ended processes leave.
     finished: (Counters, u64),
     tree: Option<ProcessTree>,
@@ -59,10 +60,10 @@ impl<'a> Loop<'a> {
     pub(crate) fn new(found: Found, options: &'a SampleOptions, sink: Box<dyn BatchSink>) -> Self {
         let files = FileBudget::from_limit();
         let mut recorder = Recorder::new(sink);
-        let tree = options.children.then(|| ProcessTree::new(found.pid));
-        let python = found.layout.version.to_string();
-        let seed = u64::from(found.pid) ^ u64::from(std::process::id()) << 32;
-        let first = ProcessSampler::new(found, None, 0, files.clone(), &mut recorder);
+        let tree = options.children.then(|| ProcessTree::new(found.pid()));
+        let python = found.python();
+        let seed = u64::from(found.pid()) ^ u64::from(std::process::id()) << 32;
+        let first = begin(found, None, 0, &files, options, &mut recorder);
         Self {
             options,
             recorder,
@@ -102,7 +103,7 @@ impl<'a> Loop<'a> {
             }
             self.tick();
             if self.recorder.is_due(self.now_ns()) {
-                self.processes.iter_mut().for_each(|process| process.verify_window(&mut self.recorder));
+                self.processes.iter_mut().for_each(|process| process.close(&mut self.recorder));
                 if self.recorder.flush(self.now_ns()).is_err() {
                     break End::Stopped;
                 }
@@ -166,7 +167,7 @@ impl<'a> Loop<'a> {
     /// Takes a process that ended, or runs another program, out of the loop.
     fn end_process(&mut self, number: usize, now_ns: u64) {
         let process = self.processes.swap_remove(number);
-        self.finished.0.add(&process.counters);
+        self.finished.0.add(&process.counters());
         self.finished.1 += process.reads();
         // After exec the same id runs something else, perhaps Python again.
         if std::fs::exists(format!("/proc/{}/exe", process.pid())).unwrap_or(false) {
@@ -205,8 +206,8 @@ impl<'a> Loop<'a> {
 
     fn add_process(&mut self, found: Found, parent: u32, now_ns: u64) {
         let parent: Option<ProcessId> =
-            self.processes.iter().find(|process| process.pid() == parent).map(ProcessSampler::id);
-        let process = ProcessSampler::new(found, parent, now_ns, self.files.clone(), &mut self.recorder);
+            self.processes.iter().find(|process| process.pid() == parent).map(|process| process.id());
+        let process = begin(found, parent, now_ns, &self.files, self.options, &mut self.recorder);
         self.processes.push(process);
     }
 
@@ -218,15 +219,15 @@ impl<'a> Loop<'a> {
 
     fn counters(&self) -> Counters {
         let mut sum = self.finished.0;
-        self.processes.iter().for_each(|process| sum.add(&process.counters));
+        self.processes.iter().for_each(|process| sum.add(&process.counters()));
         sum
     }
 
     fn finish(mut self, end: End, cpu_before: Duration) -> Outcome {
-        self.processes.iter_mut().for_each(|process| process.verify_window(&mut self.recorder));
+        self.processes.iter_mut().for_each(|process| process.close(&mut self.recorder));
         let elapsed = self.begun.elapsed();
         let counters = self.counters();
-        let reads = self.finished.1 + self.processes.iter().map(ProcessSampler::reads).sum::<u64>();
+        let reads = self.finished.1 + self.processes.iter().map(|process| process.reads()).sum::<u64>();
         let lost = self.recorder.lost;
         let stats = Stats {
             samples: counters.samples,
@@ -254,5 +255,22 @@ impl<'a> Loop<'a> {
             Err(error) => End::Sink(error),
         };
         Outcome { stats, end, warnings }
+    }
+}
+
+/// Begins to sample a process.
+fn begin(
+    found: Found,
+    parent: Option<ProcessId>,
+    now_ns: u64,
+    files: &FileBudget,
+    options: &SampleOptions,
+    recorder: &mut Recorder,
+) -> Box<dyn SampledProcess> {
+    match found {
+        Found::Current(found) => {
+            Box::new(ProcessSampler::new(*found, parent, now_ns, files.clone(), options.blocking, recorder))
+        }
+        Found::Legacy(found) => Box::new(LegacySampler::new(found, parent, now_ns, recorder)),
     }
 }

@@ -8,12 +8,14 @@ use slowpath_profile::{Batch, BuildFlags, Meta, Stats};
 
 use crate::dump::{Dump, DumpOptions};
 use crate::layout::{layout_for, published_len};
+use crate::legacy_sampler::LegacyFound;
 use crate::options::SampleOptions;
 use crate::process::error::AttachError;
 use crate::process::find::find_interpreter;
+use crate::process::legacy::LegacyProcess;
 use crate::process::linux::LiveMemory;
 use crate::process::memory::Memory;
-use crate::process_sampler::Found;
+use crate::process_sampler::CurrentFound;
 use crate::read::threads::interpreters;
 use crate::sampling_loop::Loop;
 
@@ -107,6 +109,31 @@ pub struct Outcome {
     pub warnings: Vec<String>,
 }
 
+/// A process whose interpreter has been found.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// CPython 3.8+.
+    Current(Box<CurrentFound>),
+    /// Older.
+    Legacy(LegacyFound),
+}
+
+impl Found {
+    pub(crate) fn pid(&self) -> u32 {
+        match self {
+            Self::Current(found) => found.pid,
+            Self::Legacy(found) => found.pid,
+        }
+    }
+
+    pub(crate) fn python(&self) -> String {
+        match self {
+            Self::Current(found) => found.layout.version.to_string(),
+            Self::Legacy(found) => found.process.version(),
+        }
+    }
+}
+
 /// A process that slowpath is attached to.
 #[derive(Debug)]
 pub struct Target {
@@ -131,27 +158,41 @@ impl Target {
 
     /// Process id.
     pub fn pid(&self) -> u32 {
-        self.found.pid
+        self.found.pid()
     }
 
     /// Interpreter version, as in `3.14.2`.
     pub fn python(&self) -> String {
-        self.found.layout.version.to_string()
+        self.found.python()
     }
 
     /// Build flags.
     pub fn build(&self) -> BuildFlags {
-        self.found.build
+        match &self.found {
+            Found::Current(found) => found.build,
+            Found::Legacy(_) => BuildFlags::default(),
+        }
     }
 
     /// Command line.
     pub fn command(&self) -> &str {
-        &self.found.command
+        match &self.found {
+            Found::Current(found) => &found.command,
+            Found::Legacy(found) => &found.command,
+        }
+    }
+
+    /// Whether only stacks can be read: Python older than 3.8.
+    pub fn is_legacy(&self) -> bool {
+        matches!(self.found, Found::Legacy(_))
     }
 
     /// One look at all threads.
     pub fn dump(&mut self, options: DumpOptions) -> Result<Dump, AttachError> {
-        crate::dump::take(&self.found, options)
+        match &mut self.found {
+            Found::Current(found) => crate::snapshot::take(found, options),
+            Found::Legacy(found) => crate::legacy_sampler::dump(found),
+        }
     }
 
     /// Samples until the target ends, the duration is over or `stop` is set.
@@ -195,6 +236,10 @@ fn command_line(pid: u32) -> String {
 pub(crate) fn find(pid: u32) -> Result<Found, AttachError> {
     let memory = LiveMemory::open(pid);
     let interpreter = find_interpreter(pid, &memory)?;
+    if interpreter.is_legacy() {
+        let process = LegacyProcess::attach(pid)?;
+        return Ok(Found::Legacy(LegacyFound { pid, process, command: command_line(pid) }));
+    }
     let not_ready = || AttachError::NotInitialised { pid };
     let runtime = interpreter.runtime_addr.ok_or_else(not_ready)?;
     let published = match published_len(interpreter.version) {
@@ -211,5 +256,6 @@ pub(crate) fn find(pid: u32) -> Result<Found, AttachError> {
         return Err(not_ready());
     }
     let build = layout.build;
-    Ok(Found { pid, memory, layout, runtime, command: command_line(pid), build })
+    let command = command_line(pid);
+    Ok(Found::Current(Box::new(CurrentFound { pid, memory, layout, runtime, command, build })))
 }

@@ -11,7 +11,7 @@ use crate::layout::spec::Layout;
 use crate::process::error::AttachError;
 use crate::process::memory::Memory;
 use crate::process::threads::{FileBudget, OsThread, OsWait};
-use crate::process_sampler::Found;
+use crate::process_sampler::CurrentFound;
 use crate::read::code_cache::CodeCache;
 use crate::read::image::Image;
 use crate::read::locals;
@@ -24,7 +24,7 @@ use crate::resolve::{LastStack, Resolver};
 const TRIES: u32 = 200;
 
 /// Everything of one process at one instant.
-pub(crate) fn take(found: &Found, options: DumpOptions) -> Result<Dump, AttachError> {
+pub(crate) fn take(found: &CurrentFound, options: DumpOptions) -> Result<Dump, AttachError> {
     let read = interpreters(&found.memory, &found.layout, found.runtime);
     let mut list = read.map_err(|error| AttachError::from_memory(found.pid, error))?;
     // The runtime lists the newest interpreter first; people expect the main one there.

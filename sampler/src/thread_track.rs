@@ -29,6 +29,8 @@ pub(crate) struct Track {
     pub(crate) plan: Plan,
     /// Its last believed stack.
     pub(crate) last: LastStack,
+    /// Its stack is read at this tick.
+    pub(crate) awake: bool,
     /// How often it will still be asked for its name.
     pub(crate) naming_left: u8,
     /// Found again in the last reading of the thread list.
@@ -37,6 +39,8 @@ pub(crate) struct Track {
     cpu: CpuClock,
     /// The last observation, as long as the thread has not run since.
     asleep: Option<Asleep>,
+    /// What it waited for just before it was stopped.
+    before_stop: Option<OsWait>,
 }
 
 /// What holds for a sleeping thread until it runs again.
@@ -77,12 +81,23 @@ impl Track {
             wanted: true,
             plan: Plan::new(thread),
             last: LastStack::default(),
+            awake: false,
             naming_left: 0,
             alive: true,
             os,
             cpu: CpuClock::default(),
             asleep: None,
+            before_stop: None,
         }
+    }
+
+    /// Notes what the thread waits for, because that cannot be seen while it is stopped.
+    pub(crate) fn look_before_stop(&mut self) {
+        self.before_stop = Some(self.os_wait());
+    }
+
+    fn os_wait(&self) -> OsWait {
+        self.os.as_ref().map_or(OsWait::Unknown, OsThread::wait)
     }
 
     /// Asks the kernel how much CPU time the thread has used, if that can have changed. Returns
@@ -138,7 +153,7 @@ impl Track {
         if holds_gil && now_ns.saturating_sub(self.cpu.moved_ns) < STALL_NS {
             return ThreadState::Running;
         }
-        match self.os.as_ref().map_or(OsWait::Unknown, OsThread::wait) {
+        match self.before_stop.unwrap_or_else(|| self.os_wait()) {
             OsWait::Running => ThreadState::Running,
             OsWait::Futex { addr } if gil.contains(&addr) => ThreadState::WaitingForGil,
             _ if wants_gil => ThreadState::WaitingForGil,
