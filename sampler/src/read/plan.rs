@@ -103,6 +103,8 @@ impl Plan {
         image: &Image,
         frames: &mut Vec<RawFrame>,
     ) -> Attempt {
+        // Those of the walk before lie in another image; a stack without frames makes no new ones.
+        self.hits.clear();
         let Some(state) = image.range(self.at.start) else { return Attempt::Gone };
         if ThreadRef::decode(&layout.thread, self.thread.addr, state) != Some(self.thread) {
             return Attempt::Gone;
@@ -124,7 +126,6 @@ impl Plan {
         let first_chunk = self.at.start + 1 + usize::from(is_cframe(layout));
         let first_outside = first_chunk + self.chunks.len();
         let (size, end) = (layout.frame.size, self.at.end);
-        self.hits.clear();
         let hits = &mut self.hits;
         let lookup = |addr| {
             if let Some(bytes) = image.at(first_chunk..first_outside, addr, size) {
