@@ -21,93 +21,119 @@ fn release(minor: u8) -> Version {
     Version { major: 3, minor, micro: 1, level_serial: 0xf0 }
 }
 
+/// Where `gil_runtime_state` is: behind all other fields that are used.
+const GIL_START: usize = 100_000;
+
 /// What a process with the layout of `of` publishes as `field`.
 fn value(field: &str, minor: u8, free_threaded: bool, of: &Layout) -> u64 {
-    let address = |instruction| match instruction {
-        Instruction::Address(offset) => offset,
-        Instruction::LastIndex { .. } => unreachable!("published before 3.11"),
+    let Some((structure, name)) = field.split_once('.') else {
+        return match field {
+            "version" => u64::from(u32::from_le_bytes([0xf0, 1, minor, 3])),
+            _ => u64::from(free_threaded),
+        };
     };
-    let gil = &of.interpreter.gil;
-    // Behind all other fields that are used.
-    let gil_start = 100_000;
-    let (Field::Interpreter(collecting) | Field::Runtime(collecting)) = of.interpreter.gc_collecting;
-    let offset = match field {
-        "version" => return u64::from(u32::from_le_bytes([0xf0, 1, minor, 3])),
-        "free_threaded" => usize::from(free_threaded),
-        "runtime_state.size" | "interpreter_state.size" => 300_000,
-        "thread_state.size" => 1000,
-        "code_object.size" => of.code.size + 8,
-        "gc.size" => 64,
-        _ if field.ends_with(".size") => 1024,
-        "runtime_state.finalizing" => of.runtime.finalizing,
-        "runtime_state.interpreters_head" => of.runtime.interpreters_head,
-        "interpreter_state.id" => of.interpreter.id,
-        "interpreter_state.next" => of.interpreter.next,
-        "interpreter_state.threads_head" => of.interpreter.threads_head,
-        "interpreter_state.threads_main" => of.interpreter.threads_main.unwrap(),
-        "interpreter_state.gc" => collecting - 24,
-        "gc.collecting" => 24,
-        "interpreter_state.imports_modules" => of.interpreter.modules,
-        "interpreter_state.ceval_gil" => match gil.place {
-            GilPlace::InterpreterPointer(offset) | GilPlace::Runtime(offset) => offset,
-        },
-        "interpreter_state.gil_runtime_state" => gil_start,
-        "interpreter_state.gil_runtime_state_locked" => gil_start + gil.locked,
-        "interpreter_state.gil_runtime_state_holder" => gil_start + gil.last_holder,
-        "interpreter_state.code_object_generation" => of.interpreter.code_generation.unwrap().offset,
-        "thread_state.next" => of.thread.next,
-        "thread_state.interp" => of.thread.interp,
-        "thread_state.current_frame" => match of.thread.frame {
-            FrameLink::Direct(offset) => offset,
-            FrameLink::CFrame { .. } => unreachable!("published after 3.12"),
-        },
-        "thread_state.thread_id" => of.thread.thread_id,
-        "thread_state.native_thread_id" => of.thread.native_thread_id.unwrap(),
-        "thread_state.datastack_chunk" => of.thread.datastack_chunk.unwrap(),
-        "thread_state.gil_requested" => of.thread.gil_requested.unwrap(),
-        "interpreter_frame.previous" => of.frame.previous,
-        "interpreter_frame.executable" => of.frame.code,
-        "interpreter_frame.instr_ptr" => address(of.frame.instruction),
-        "interpreter_frame.localsplus" => of.frame.localsplus,
-        "interpreter_frame.owner" => of.frame.owner.unwrap(),
-        "interpreter_frame.stackpointer" => match of.frame.stack_top {
-            Some(StackTop::Pointer(offset)) => offset,
-            _ => unreachable!("published after 3.13"),
-        },
-        "interpreter_frame.tlbc_index" => of.frame.tlbc_index.unwrap_or(0),
-        "code_object.filename" => of.code.filename,
-        "code_object.name" => of.code.name,
-        "code_object.qualname" => of.code.qualname.unwrap(),
-        "code_object.linetable" => of.code.linetable,
-        "code_object.firstlineno" => of.code.firstlineno,
-        "code_object.argcount" => of.code.argcount,
-        "code_object.localsplusnames" => of.code.localsplusnames,
-        "code_object.localspluskinds" => of.code.localspluskinds.unwrap(),
-        "code_object.co_code_adaptive" => of.code.size,
-        "code_object.co_tlbc" => of.code.tlbc.unwrap_or(0),
-        "pyobject.ob_type" => of.object.ob_type,
-        "type_object.tp_name" => of.object.tp_name,
-        "type_object.tp_flags" => of.object.tp_flags,
-        "type_object.tp_basicsize" => of.object.tp_basicsize,
-        "type_object.tp_dictoffset" => of.object.tp_dictoffset,
-        "heap_type_object.ht_cached_keys" => of.object.ht_cached_keys,
-        "tuple_object.ob_item" => of.object.tuple_ob_item,
-        "list_object.ob_item" => of.object.list_ob_item,
-        "dict_object.ma_keys" => of.object.dict.ma_keys,
-        "dict_object.ma_values" => of.object.dict.ma_values,
-        "float_object.ob_fval" => of.object.float_ob_fval,
-        "long_object.lv_tag" => of.object.long.size_or_tag,
-        "long_object.ob_digit" => of.object.long.digits,
-        "bytes_object.ob_size" => of.object.ob_size,
-        "bytes_object.ob_sval" => of.object.bytes_ob_sval,
-        "unicode_object.state" => of.object.unicode.state,
-        "unicode_object.length" => of.object.unicode.length,
-        "unicode_object.asciiobject_size" => of.object.unicode.ascii_size,
-        "unicode_object.compactunicodeobject_size" => of.object.unicode.compact_size,
-        // Not used: whatever it is, it does no harm.
-        _ => return u64::MAX,
+    let offset = match (structure, name) {
+        ("runtime_state" | "interpreter_state", "size") => Some(300_000),
+        ("code_object", "size") => Some(of.code.size + 8),
+        ("gc", "size") => Some(64),
+        (_, "size") => Some(1000),
+        ("gc", "collecting") => Some(24),
+        ("runtime_state", "finalizing") => Some(of.runtime.finalizing),
+        ("runtime_state", "interpreters_head") => Some(of.runtime.interpreters_head),
+        ("interpreter_state", _) => interpreter_value(name, &of.interpreter),
+        ("thread_state", _) => thread_value(name, &of.thread),
+        ("interpreter_frame", _) => frame_value(name, &of.frame),
+        ("code_object", _) => code_value(name, &of.code),
+        _ => object_value(field, &of.object),
     };
-    offset as u64
+    // What is not used does no harm, whatever it is.
+    offset.map_or(u64::MAX, |offset| offset as u64)
+}
+
+fn interpreter_value(name: &str, of: &InterpreterOffsets) -> Option<usize> {
+    let (Field::Interpreter(collecting) | Field::Runtime(collecting)) = of.gc_collecting;
+    let (GilPlace::InterpreterPointer(gil) | GilPlace::Runtime(gil)) = of.gil.place;
+    match name {
+        "id" => Some(of.id),
+        "next" => Some(of.next),
+        "threads_head" => Some(of.threads_head),
+        "threads_main" => of.threads_main,
+        "gc" => Some(collecting - 24),
+        "imports_modules" => Some(of.modules),
+        "ceval_gil" => Some(gil),
+        "gil_runtime_state" => Some(GIL_START),
+        "gil_runtime_state_locked" => Some(GIL_START + of.gil.locked),
+        "gil_runtime_state_holder" => Some(GIL_START + of.gil.last_holder),
+        "code_object_generation" => of.code_generation.map(|generation| generation.offset),
+        _ => None,
+    }
+}
+
+fn thread_value(name: &str, of: &ThreadOffsets) -> Option<usize> {
+    match (name, of.frame) {
+        ("next", _) => Some(of.next),
+        ("interp", _) => Some(of.interp),
+        ("current_frame", FrameLink::Direct(offset)) => Some(offset),
+        ("thread_id", _) => Some(of.thread_id),
+        ("native_thread_id", _) => of.native_thread_id,
+        ("datastack_chunk", _) => of.datastack_chunk,
+        ("gil_requested", _) => of.gil_requested,
+        _ => None,
+    }
+}
+
+fn frame_value(name: &str, of: &FrameOffsets) -> Option<usize> {
+    match (name, of.instruction, of.stack_top) {
+        ("previous", ..) => Some(of.previous),
+        ("executable", ..) => Some(of.code),
+        ("instr_ptr", Instruction::Address(offset), _) => Some(offset),
+        ("localsplus", ..) => Some(of.localsplus),
+        ("owner", ..) => of.owner,
+        ("stackpointer", _, Some(StackTop::Pointer(offset))) => Some(offset),
+        ("tlbc_index", ..) => of.tlbc_index,
+        _ => None,
+    }
+}
+
+fn code_value(name: &str, of: &CodeOffsets) -> Option<usize> {
+    match name {
+        "filename" => Some(of.filename),
+        "name" => Some(of.name),
+        "qualname" => of.qualname,
+        "linetable" => Some(of.linetable),
+        "firstlineno" => Some(of.firstlineno),
+        "argcount" => Some(of.argcount),
+        "localsplusnames" => Some(of.localsplusnames),
+        "localspluskinds" => of.localspluskinds,
+        "co_code_adaptive" => Some(of.size),
+        "co_tlbc" => of.tlbc,
+        _ => None,
+    }
+}
+
+fn object_value(field: &str, of: &ObjectOffsets) -> Option<usize> {
+    Some(match field {
+        "pyobject.ob_type" => of.ob_type,
+        "type_object.tp_name" => of.tp_name,
+        "type_object.tp_flags" => of.tp_flags,
+        "type_object.tp_basicsize" => of.tp_basicsize,
+        "type_object.tp_dictoffset" => of.tp_dictoffset,
+        "heap_type_object.ht_cached_keys" => of.ht_cached_keys,
+        "tuple_object.ob_item" => of.tuple_ob_item,
+        "list_object.ob_item" => of.list_ob_item,
+        "dict_object.ma_keys" => of.dict.ma_keys,
+        "dict_object.ma_values" => of.dict.ma_values,
+        "float_object.ob_fval" => of.float_ob_fval,
+        "long_object.lv_tag" => of.long.size_or_tag,
+        "long_object.ob_digit" => of.long.digits,
+        "bytes_object.ob_size" => of.ob_size,
+        "bytes_object.ob_sval" => of.bytes_ob_sval,
+        "unicode_object.state" => of.unicode.state,
+        "unicode_object.length" => of.unicode.length,
+        "unicode_object.asciiobject_size" => of.unicode.ascii_size,
+        "unicode_object.compactunicodeobject_size" => of.unicode.compact_size,
+        _ => return None,
+    })
 }
 
 fn table(minor: u8, known: &PublishedSpec, free_threaded: bool, headers: &Layout) -> Vec<u8> {
