@@ -9,11 +9,12 @@ use std::os::unix::fs::FileExt;
 
 use goblin::container::{Container, Ctx};
 use goblin::elf::Elf;
-use goblin::elf::dynamic::{DT_STRSZ, DT_STRTAB, DT_SYMTAB};
+use goblin::elf::dynamic::{DT_GNU_HASH, DT_STRSZ, DT_STRTAB, DT_SYMTAB};
 use goblin::elf::header::{ELFMAG, ET_DYN, ET_EXEC, Header};
 use goblin::elf::program_header::{PF_W, PT_DYNAMIC, PT_LOAD, ProgramHeader};
 use goblin::elf::section_header::{SHT_DYNSYM, SHT_SYMTAB, SectionHeader};
 use goblin::elf::sym::Symtab;
+use goblin::elf::sym::sym64::SIZEOF_SYM;
 
 use super::memory::Bytes;
 
@@ -21,6 +22,8 @@ use super::memory::Bytes;
 const MAX_TABLE: u64 = 256 << 20;
 /// Most read-only text that is searched (CPython has 3 MB).
 const MAX_RODATA: u64 = 64 << 20;
+/// Most links of a hash chain that are followed.
+const MAX_CHAIN: usize = 4096;
 /// Most program headers that are read.
 const MAX_SEGMENTS: usize = 256;
 /// Most section headers that are read.
@@ -205,15 +208,36 @@ fn dynamic_symbols<R: ReadAt + ?Sized>(
     let bias = file.relocation(binary).unwrap_or(0);
     let offset = |addr: u64| binary.offset_of(addr).or_else(|| binary.offset_of(addr.wrapping_sub(bias)));
     let (symbols, strings) = (offset(entry(DT_SYMTAB)?)?, offset(entry(DT_STRTAB)?)?);
-    // The number of symbols is nowhere; every linker puts the strings right behind them.
-    let symbols = table(file, symbols, strings.checked_sub(symbols)?)?;
+    let hash = entry(DT_GNU_HASH).and_then(offset);
+    let count = match hash.and_then(|hash| hashed_symbols(file, hash)) {
+        Some(count) => u64::from(count),
+        // The number is nowhere else; most linkers put the strings right behind the symbols.
+        None => strings.checked_sub(symbols)? / SIZEOF_SYM as u64,
+    };
+    let symbols = table(file, symbols, count.checked_mul(SIZEOF_SYM as u64)?)?;
     let names = table(file, strings, entry(DT_STRSZ)?)?;
     add_symbols(&symbols, &names, &mut binary.symbols)
 }
 
+/// The number of symbols of a `DT_GNU_HASH` table: where the chain of the last bucket ends.
+fn hashed_symbols<R: ReadAt + ?Sized>(file: &R, offset: u64) -> Option<u32> {
+    let head = file.bytes_at(offset, 16)?;
+    let (buckets, first, blooms) = (head.u32_at(0)?, head.u32_at(4)?, head.u32_at(8)?);
+    let buckets_at = offset.checked_add(16)?.checked_add(u64::from(blooms) * 8)?;
+    let table = table(file, buckets_at, u64::from(buckets) * 4)?;
+    let last = (0..buckets as usize).filter_map(|bucket| table.u32_at(bucket * 4)).max()?;
+    let chains_at = buckets_at + u64::from(buckets) * 4;
+    // A chain has a handful of links; the bound is for tables that never end one.
+    let link = |index: u32| file.bytes_at(chains_at + u64::from(index - first) * 4, 4)?.u32_at(0);
+    let last =
+        (last.max(first)..).take(MAX_CHAIN).find(|&index| link(index).is_none_or(|link| link & 1 == 1))?;
+    link(last)?;
+    last.checked_add(1)
+}
+
 /// Adds what a symbol table defines.
 fn add_symbols(symbols: &[u8], names: &[u8], found: &mut Symbols) -> Option<()> {
-    let count = symbols.len() / goblin::elf::sym::sym64::SIZEOF_SYM;
+    let count = symbols.len() / SIZEOF_SYM;
     let symbols = Symtab::parse(symbols, 0, count, context()).ok()?;
     for symbol in symbols.iter().filter(|symbol| symbol.st_shndx != 0 && symbol.st_value != 0) {
         if let Some(name) = name_at(names, symbol.st_name) {

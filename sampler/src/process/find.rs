@@ -70,6 +70,22 @@ pub fn find_interpreter_in_memory(pid: u32, memory: &dyn Memory) -> Result<Inter
     find(pid, memory, &[Opened::Memory])
 }
 
+/// Finds it in memory of which `maps` is the map, and of which no process is left.
+pub(super) fn find_in_maps(memory: &dyn Memory, maps: &[Mapping]) -> Option<Interpreter> {
+    // No process has the id 0.
+    let examined = candidates(0, maps);
+    let mut found =
+        examined.iter().find_map(|candidate| match examine(0, memory, candidate, &[Opened::Memory]) {
+            Ok(Examined::Found(found)) => Some(found),
+            _ => None,
+        })?;
+    // The program is what is mapped lowest.
+    let lowest = maps.iter().min_by_key(|mapping| mapping.start);
+    let program = lowest.and_then(|mapping| Some(&mapping.file.as_ref()?.path));
+    found.build.static_link = program == Some(&found.binary);
+    Some(found)
+}
+
 fn find(pid: u32, memory: &dyn Memory, ways: &[Opened]) -> Result<Interpreter, AttachError> {
     let maps = mappings(pid).map_err(|error| no_map(pid, &error))?;
     let mut uninitialised = false;

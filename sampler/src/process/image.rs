@@ -64,7 +64,7 @@ fn open_by_path(pid: u32, candidate: &Candidate<'_>) -> Option<File> {
 
 /// Opens a regular file and nothing else: a path of the target may lead to a FIFO, on which opening
 /// would wait for ever, or to a device, where opening alone has effects.
-fn open_regular(path: &Path) -> io::Result<File> {
+pub(super) fn open_regular(path: &Path) -> io::Result<File> {
     let place = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path)?;
     if !place.metadata()?.is_file() {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -80,15 +80,36 @@ struct MappedImage<'a> {
     mappings: &'a [&'a Mapping],
 }
 
+impl MappedImage<'_> {
+    /// Where the byte at `offset` of the file is mapped, and how many bytes are mapped from there on.
+    fn place_of(&self, offset: u64) -> Option<(u64, u64)> {
+        // Where two mappings hold the same bytes, the later one belongs to the segment that begins there.
+        self.mappings.iter().rev().find_map(|mapping| {
+            let skip = offset.checked_sub(mapping.offset)?;
+            let left = mapping.end.checked_sub(mapping.start)?.checked_sub(skip).filter(|&left| left > 0)?;
+            Some((mapping.start + skip, left))
+        })
+    }
+}
+
 impl ReadAt for MappedImage<'_> {
     fn bytes_at(&self, offset: u64, len: usize) -> Option<Vec<u8>> {
-        let end = offset.checked_add(len as u64)?;
-        let size = |mapping: &Mapping| mapping.end.saturating_sub(mapping.start);
-        // Where two mappings hold the same bytes, the later one belongs to the segment that begins there.
-        let mapping = self.mappings.iter().rev().find(|mapping| {
-            offset >= mapping.offset && end <= mapping.offset.saturating_add(size(mapping))
-        })?;
-        self.memory.read_bytes(mapping.start + (offset - mapping.offset), len).ok()
+        // The caller bounds `len`; what is mapped bounds it too, before anything is allocated.
+        let mapped: u64 = self.mappings.iter().map(|mapping| mapping.end.saturating_sub(mapping.start)).sum();
+        if len as u64 > mapped {
+            return None;
+        }
+        let mut bytes = vec![0; len];
+        let mut filled = 0;
+        while filled < len {
+            // A table may lie across two segments.
+            let at = offset.checked_add(filled as u64)?;
+            let (addr, mapped) = self.place_of(at)?;
+            let part = usize::try_from(mapped).unwrap_or(usize::MAX).min(len - filled);
+            self.memory.read(addr, &mut bytes[filled..filled + part]).ok()?;
+            filled += part;
+        }
+        Some(bytes)
     }
 
     fn relocation(&self, binary: &Binary) -> Option<u64> {
