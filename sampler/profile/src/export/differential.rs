@@ -1,6 +1,7 @@
 //! Differential flame graph: the second profile's widths, coloured by what changed.
 //!
-//! Red is more time than before, blue less. Stacks are matched by command, thread name and functions:
+//! Red is more time than before, blue less; a frame's colour is the change of the samples that end in
+//! it, not of those that pass through. What is gone has no width: the table of `diff` names it. Stacks are matched by command, thread name and functions:
 //! ids change from run to run and lines from version to version. The first profile is scaled to the
 //! samples of the second, so that a longer recording is no change.
 
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::collapsed::{Detail, fold};
-use super::flamegraph::{draw, subtitle};
+use super::flamegraph::{Look, draw, subtitle};
 use super::{ExportError, ExportOptions};
 use crate::source::Source;
 
@@ -33,7 +34,7 @@ pub fn write_differential(
     }
     let lines = merged.into_iter().map(|(stack, [before, after])| format!("{stack} {before} {after}"));
     let note = format!("red: more than before, blue: less · {}", subtitle(after, &options.title, totals.1));
-    draw(&lines.collect::<Vec<_>>(), &options.title, note, out)
+    draw(&lines.collect::<Vec<_>>(), Look { title: &options.title, subtitle: note, outlined: true }, out)
 }
 
 /// `samples * to / from`, rounded to the nearest.

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::io;
 use std::str::FromStr;
 
-use inferno::flamegraph::color::{BackgroundColor, BasicPalette, Color, PaletteMap};
+use inferno::flamegraph::color::{BackgroundColor, BasicPalette, Color, PaletteMap, StrokeColor};
 use inferno::flamegraph::{self, Options, Palette, TextTruncateDirection};
 
 use super::collapsed::{Detail, fold};
@@ -29,16 +29,22 @@ pub(super) fn write(
         let _ = write!(stack, " {count}");
         stack
     });
-    draw(&lines.collect::<Vec<_>>(), &options.title, subtitle(source, &options.title, samples), out)
+    let subtitle = subtitle(source, &options.title, samples);
+    draw(&lines.collect::<Vec<_>>(), Look { title: &options.title, subtitle, outlined: false }, out)
+}
+
+/// What differs between our flame graphs, besides the stacks.
+pub(super) struct Look<'a> {
+    /// Title.
+    pub(super) title: &'a str,
+    /// Line under the title.
+    pub(super) subtitle: String,
+    /// Frames have an outline: where colour means change, most are as white as the background.
+    pub(super) outlined: bool,
 }
 
 /// Draws collapsed stacks, which must be sorted.
-pub(super) fn draw(
-    lines: &[String],
-    title: &str,
-    subtitle: String,
-    out: &mut dyn io::Write,
-) -> Result<(), ExportError> {
+pub(super) fn draw(lines: &[String], look: Look<'_>, out: &mut dyn io::Write) -> Result<(), ExportError> {
     if lines.is_empty() {
         return Err(ExportError::Empty);
     }
@@ -47,7 +53,7 @@ pub(super) fn draw(
     for (name, [r, g, b]) in PSEUDO_COLORS {
         colors.insert(name, Color { r, g, b });
     }
-    let mut style = style(title, subtitle);
+    let mut style = style(look);
     style.palette_map = Some(&mut colors);
     flamegraph::from_lines(&mut style, lines.iter().map(String::as_str), out)?;
     Ok(())
@@ -63,10 +69,13 @@ const PSEUDO_COLORS: [(&str, [u8; 3]); 5] = [
 ];
 
 /// The look that all our flame graphs share.
-fn style<'a>(title: &str, subtitle: String) -> Options<'a> {
+fn style<'a>(look: Look<'_>) -> Options<'a> {
     let mut style = Options::default();
-    style.title = printable(title).into_owned();
-    style.subtitle = Some(subtitle);
+    style.title = printable(look.title).into_owned();
+    style.subtitle = Some(look.subtitle);
+    if look.outlined {
+        style.stroke_color = StrokeColor::Color(Color { r: 190, g: 190, b: 190 });
+    }
     style.count_name = "samples".to_owned();
     style.deterministic = true;
     style.no_sort = true;
