@@ -75,6 +75,8 @@ struct Link {
     owner: u8,
     entered_from_c: bool,
     shim: bool,
+    /// Says so itself, where the version has a field for it.
+    runs: bool,
     value_stack: ValueStack,
 }
 
@@ -104,8 +106,15 @@ pub fn walk<'a>(
                 inner.inlined = false;
             }
         } else {
-            if link.code == 0 {
+            let is_leaf = addr == current;
+            if link.code == 0 || (!link.runs && (!is_leaf || link.previous == 0)) {
                 return Walk::Broken;
+            }
+            if !link.runs {
+                // The leaf has not begun, or has ended and is about to be unlinked (before 3.11): its
+                // caller is what runs. A frame that was freed has no caller.
+                addr = link.previous;
+                continue;
             }
             frames.push(RawFrame {
                 addr,
@@ -130,11 +139,10 @@ fn decode(frame: &FrameOffsets, addr: u64, bytes: &[u8]) -> Option<Link> {
     if owner > 4 {
         return None;
     }
-    if let Some(executing) = frame.executing
-        && bytes.u8_at(executing.offset)? != executing.value
-    {
-        return None;
-    }
+    let runs = match frame.executing {
+        Some(executing) => bytes.u8_at(executing.offset)? == executing.value,
+        None => true,
+    };
     let instruction = match frame.instruction {
         Instruction::Address(offset) => bytes.u64_at(offset)?,
         // -1 before the first instruction: counts as the first.
@@ -153,6 +161,7 @@ fn decode(frame: &FrameOffsets, addr: u64, bytes: &[u8]) -> Option<Link> {
             None => false,
         },
         shim: frame.owner_shim == Some(owner),
+        runs,
         value_stack: value_stack(frame, addr, bytes)?,
     })
 }
