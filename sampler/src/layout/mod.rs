@@ -29,26 +29,25 @@ pub fn layout_for(
     published: Option<&[u8]>,
 ) -> Result<Layout, LayoutError> {
     let spec = known(version)?;
-    let (mut layout, table) = match spec.offsets {
-        OffsetSource::Table(table) => (Layout { version, build, ..table.clone() }, table),
+    let mut layout = match spec.offsets {
+        OffsetSource::Table(table) => Layout { version, build, ..table.clone() },
         OffsetSource::Published(known) => {
-            let bytes = published.unwrap_or_default();
-            (published::layout(known, version, build, bytes)?, known.lacking)
+            published::layout(known, version, build, published.unwrap_or_default())?
         }
     };
     layout.opcodes = spec.opcodes;
-    if table.interpreter.code_generation.is_some_and(|generation| generation.zero_is_unknown)
-        && !next_version_is_known(spec, version, build)
+    if layout.interpreter.code_generation.is_some_and(|generation| generation.zero_is_unknown)
+        && !next_version_is_known(build)
     {
         layout.interpreter.code_generation = None;
     }
     Ok(layout)
 }
 
-/// Whether `func_state.next_version` (3.12-3.13, unpublished) is where the headers say. Behind large
+/// Whether `func_state.next_version` (3.13, unpublished) is where the headers say. Behind large
 /// structures, it moves with debug fields and with the size of the platform's mutexes.
-fn next_version_is_known(spec: &VersionSpec, version: Version, build: BuildFlags) -> bool {
-    cfg!(target_arch = "x86_64") && !build.debug && version.micro >= spec.code_generation_since
+fn next_version_is_known(build: BuildFlags) -> bool {
+    cfg!(target_arch = "x86_64") && !build.debug
 }
 
 /// The specification of a version, or the error that names those that there are.
@@ -90,16 +89,5 @@ mod tests {
             let error = layout_for(version, BuildFlags::default(), None).unwrap_err().to_string();
             assert!(error.contains(&version.to_string()) && error.contains(&supported()), "{error}");
         }
-    }
-
-    #[test]
-    fn an_unpublished_generation_is_only_used_where_it_is_known_to_be() {
-        let generation = |micro, debug| {
-            let build = BuildFlags { debug, ..BuildFlags::default() };
-            layout_for(release(12, micro), build, None).unwrap().interpreter.code_generation
-        };
-        assert_eq!(generation(1, false).is_some(), cfg!(target_arch = "x86_64"));
-        assert_eq!(generation(0, false), None);
-        assert_eq!(generation(1, true), None);
     }
 }

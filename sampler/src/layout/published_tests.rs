@@ -222,6 +222,18 @@ fn unpublished_fields_are_used_only_between_unmoved_neighbours() {
 }
 
 #[test]
+fn an_unpublished_generation_is_only_used_where_it_is_known_to_be() {
+    let (minor, known, headers) = published(false)[0];
+    let bytes = table(minor, known, false, headers);
+    let generation = |debug| {
+        let build = BuildFlags { debug, ..BuildFlags::default() };
+        crate::layout::layout_for(release(minor), build, Some(&bytes)).unwrap().interpreter.code_generation
+    };
+    assert_eq!(generation(false).is_some(), cfg!(target_arch = "x86_64"));
+    assert_eq!(generation(true), None);
+}
+
+#[test]
 fn cut_and_foreign_tables_are_refused() {
     let (minor, known, headers) = published(false)[1];
     let bytes = table(minor, known, false, headers);

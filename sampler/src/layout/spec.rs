@@ -75,7 +75,7 @@ pub struct InterpreterOffsets {
     pub gc_collecting: Field,
     /// A counter that moves whenever a code object is created or destroyed, and its width. With it
     /// unchanged, every known code object is still the same: `_code_object_generation` (3.14+),
-    /// `func_state.next_version` (3.12-3.13, moves at least once per new code object). Absent before.
+    /// `func_state.next_version` (3.13, moves at least once per new code object). Absent before.
     pub code_generation: Option<CodeGeneration>,
 }
 
@@ -441,9 +441,6 @@ pub struct VersionSpec {
     pub minor: u8,
     /// Where offsets come from.
     pub offsets: OffsetSource,
-    /// First release (3.x.**N**) of which it is known that an unpublished `code_generation` lies where
-    /// the table says: it is far behind in a large structure, unlike all else.
-    pub code_generation_since: u8,
     /// Opcodes.
     pub opcodes: &'static OpcodeTable,
 }

@@ -7,8 +7,6 @@ use crate::layout::spec::*;
 pub(super) static SPEC: VersionSpec = VersionSpec {
     minor: 12,
     offsets: OffsetSource::Table(&LAYOUT),
-    // Lies behind large structures that may have changed after 3.12.0; 3.12.1 and 3.12.10 agree.
-    code_generation_since: 1,
     opcodes: &OPCODES,
 };
 
@@ -20,8 +18,6 @@ pub(super) const LAYOUT: Layout = Layout {
         modules: 944,
         gil: Gil { place: GilPlace::InterpreterPointer(384), ..PREVIOUS.interpreter.gil },
         gc_collecting: Field::Interpreter(312),
-        // func_state.next_version
-        code_generation: Some(CodeGeneration { offset: 269_816, width: 4, zero_is_unknown: true }),
         ..PREVIOUS.interpreter
     },
     thread: ThreadOffsets {

@@ -14,8 +14,6 @@ pub(super) static SPEC: VersionSpec = VersionSpec {
         lacking: &LAYOUT,
         lacking_free_threaded: &FREE_THREADED,
     }),
-    // 3.13.0 and 3.13.18 agree.
-    code_generation_since: 0,
     opcodes: &OPCODES,
 };
 
@@ -30,7 +28,8 @@ pub(super) const LAYOUT: Layout = Layout {
         modules: 7656,
         gil: Gil { place: GilPlace::InterpreterPointer(16), ..PREVIOUS.interpreter.gil },
         gc_collecting: Field::Interpreter(7600),
-        // func_state.next_version
+        // func_state.next_version: 3.13.0 and 3.13.18 agree. 3.12 has one as well, but counts code
+        // objects in a global variable, _Py_next_func_version.
         code_generation: Some(CodeGeneration { offset: 17_000, width: 4, zero_is_unknown: true }),
     },
     thread: ThreadOffsets {

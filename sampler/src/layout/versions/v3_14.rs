@@ -11,7 +11,6 @@ pub(super) static SPEC: VersionSpec = VersionSpec {
         lacking: &LAYOUT,
         lacking_free_threaded: &FREE_THREADED,
     }),
-    code_generation_since: 0,
     opcodes: &OPCODES,
 };
 

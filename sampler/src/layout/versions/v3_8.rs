@@ -8,7 +8,6 @@ use crate::layout::spec::*;
 pub(super) static SPEC: VersionSpec = VersionSpec {
     minor: 8,
     offsets: OffsetSource::Table(&LAYOUT),
-    code_generation_since: 0,
     opcodes: &OPCODES,
 };
 

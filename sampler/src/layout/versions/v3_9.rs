@@ -7,7 +7,6 @@ use crate::layout::spec::*;
 pub(super) static SPEC: VersionSpec = VersionSpec {
     minor: 9,
     offsets: OffsetSource::Table(&LAYOUT),
-    code_generation_since: 0,
     opcodes: &OPCODES,
 };
 
