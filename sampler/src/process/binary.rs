@@ -317,3 +317,85 @@ pub fn rodata_has<R: ReadAt + ?Sized>(file: &R, binary: &Binary, needle: &[u8]) 
     let text = binary.rodata.and_then(|(offset, size)| table(file, offset, size.min(MAX_RODATA)));
     text.is_some_and(|text| text.windows(needle.len()).any(|window| window == needle))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A 64-bit library with one `PT_LOAD`, a `PT_DYNAMIC` and the dynamic symbol `_PyRuntime`.
+    fn library() -> Vec<u8> {
+        let mut file = vec![0; 0x400];
+        let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, b"\x7fELF\x02\x01\x01");
+        put(16, &3_u16.to_le_bytes());
+        put(18, &62_u16.to_le_bytes());
+        put(32, &64_u64.to_le_bytes());
+        put(54, &56_u16.to_le_bytes());
+        put(56, &2_u16.to_le_bytes());
+        let header = |kind: u32, flags: u32, offset: u64, vaddr: u64, size: u64| {
+            let words = [offset, vaddr, vaddr, size, size, 8];
+            let words = words.iter().flat_map(|word| word.to_le_bytes());
+            [kind.to_le_bytes(), flags.to_le_bytes()].concat().into_iter().chain(words).collect::<Vec<_>>()
+        };
+        put(64, &header(1, 6, 0, 0x10000, 0x400));
+        put(120, &header(2, 6, 0x100, 0x10100, 64));
+        let dynamic = [(6_u64, 0x10200_u64), (5, 0x10230), (10, 12), (0, 0)];
+        for (index, (tag, value)) in dynamic.into_iter().enumerate() {
+            put(0x100 + index * 16, &tag.to_le_bytes());
+            put(0x108 + index * 16, &value.to_le_bytes());
+        }
+        // The second symbol: name, information, section 7, value.
+        put(0x218, &[1, 0, 0, 0, 0x11, 0, 7, 0]);
+        put(0x220, &0x10300_u64.to_le_bytes());
+        put(0x231, b"_PyRuntime\0");
+        file
+    }
+
+    #[test]
+    fn symbols_are_found_without_sections() {
+        let binary = Binary::parse(&library()[..]).unwrap();
+        assert_eq!(binary.runtime(), Some(0x10300));
+        assert!(binary.looks_like_python() && !binary.fixed && !binary.has_symtab);
+        assert_eq!(binary.bias(0x7f00_0000_0000, 0), Some(0x7f00_0000_0000 - 0x10000));
+        assert_eq!(binary.bias(0x7f00_0000_0000, 0x4000), None);
+    }
+
+    #[test]
+    fn other_files_are_not_binaries() {
+        let mut big_endian = library();
+        big_endian[5] = 2;
+        let mut narrow = library();
+        narrow[4] = 1;
+        for file in [&b""[..], b"\x7fELF", b"#!/bin/sh\n", &big_endian, &narrow] {
+            assert_eq!(Binary::parse(file), None);
+        }
+    }
+
+    #[test]
+    fn our_own_symbols_are_read() {
+        let exe = File::open("/proc/self/exe").unwrap();
+        let binary = Binary::parse(&exe).unwrap();
+        assert!(!binary.looks_like_python() && !binary.segments.is_empty());
+        assert!(rodata_has(&exe, &binary, b"an unlikely text of a test"));
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_binaries_are_survived(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+            len in 0_usize..=0x400,
+        ) {
+            let mut file = library();
+            for (at, byte) in changes {
+                let at = at.index(0x240);
+                file[at] = byte;
+            }
+            file.truncate(len);
+            if let Some(binary) = Binary::parse(&file[..]) {
+                let _ = (binary.runtime(), binary.bias(u64::MAX, u64::MAX), binary.bias(0, 0));
+                let _ = rodata_has(&file[..], &binary, b"x");
+            }
+        }
+    }
+}

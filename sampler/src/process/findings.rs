@@ -116,17 +116,19 @@ fn yama(scope: u32, capable: bool) -> Option<Finding> {
 }
 
 fn not_there(facts: &AccessFacts) -> Finding {
-    let why = if facts.hidepid {
-        "/proc is mounted with hidepid: processes of other users are hidden from you"
-    } else {
-        "it has ended, or it is in another PID namespace (a container numbers its processes anew)"
-    };
-    let fix = if facts.hidepid {
-        "run it as root: sudo slowpath doctor PID"
-    } else {
-        "list Python processes with: pgrep -af python"
-    };
-    Finding::fail(format!("no process has the id {}", facts.pid), why, fix)
+    let what = format!("no process has the id {}", facts.pid);
+    if facts.hidepid {
+        return Finding::fail(
+            what,
+            "/proc is mounted with hidepid: processes of other users are hidden from you",
+            format!("run it as root: sudo slowpath doctor {}", facts.pid),
+        );
+    }
+    Finding::fail(
+        what,
+        "it has ended, or it is in another PID namespace (a container numbers its processes anew)",
+        "list Python processes with: pgrep -af python",
+    )
 }
 
 fn dead_end(pid: u32, target: &TargetFacts) -> Option<Finding> {
@@ -158,7 +160,7 @@ fn tracer(target: &TargetFacts) -> Option<Finding> {
     Some(Finding::warn(
         format!("a tracer is active: {} (process {})", tracer.program, tracer.pid),
         "it slows the program down and distorts what is measured; --blocking cannot work beside it",
-        format!("end the tracer first, or leave out --blocking: kill {}", tracer.pid),
+        format!("leave out --blocking, or end the tracer first: kill {}", tracer.pid),
     ))
 }
 
@@ -218,4 +220,176 @@ fn namespaces(facts: &AccessFacts, target: &TargetFacts) -> Option<Finding> {
             names.join(" and ")
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::access::{Credentials, Namespaces, Tracer};
+
+    fn user(id: u32) -> Credentials {
+        let namespaces = Namespaces { pid: Some(1), user: Some(2), mnt: Some(3) };
+        Credentials { uids: [id; 3], gids: [id; 3], namespaces, ..Credentials::default() }
+    }
+
+    /// User 1000 looks at their own running Python 3.14.
+    fn plain() -> AccessFacts {
+        AccessFacts {
+            pid: 7,
+            ours: user(1000),
+            in_container: false,
+            yama: Some(0),
+            hidepid: false,
+            target: Some(TargetFacts {
+                program: "python3".into(),
+                exe: Some("/usr/bin/python3.14".into()),
+                state: 'S',
+                kernel_thread: false,
+                credentials: user(1000),
+                owner: Some(1000),
+                tracer: None,
+            }),
+            probe: Probe::Readable,
+            python: PythonFacts::Found {
+                version: "3.14.2".into(),
+                binary: "/usr/bin/python3.14".into(),
+                static_link: true,
+                legacy: false,
+            },
+        }
+    }
+
+    fn refused(change: impl FnOnce(&mut AccessFacts)) -> AccessFacts {
+        let mut facts = AccessFacts { probe: Probe::Denied, python: PythonFacts::Unknown, ..plain() };
+        change(&mut facts);
+        facts
+    }
+
+    fn target(facts: &mut AccessFacts) -> &mut TargetFacts {
+        facts.target.as_mut().unwrap()
+    }
+
+    fn said(cases: &[(&str, AccessFacts)]) -> String {
+        let mut text = String::new();
+        for (name, facts) in cases {
+            text += &format!("{name}\n");
+            for finding in evaluate(facts) {
+                text += &format!("  {:?}: {}\n", finding.severity, finding.what);
+                for more in [finding.why, finding.fix].into_iter().filter(|more| !more.is_empty()) {
+                    text += &format!("    {more}\n");
+                }
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn each_refusal_has_its_own_words() {
+        let container_root = |facts: &mut AccessFacts| {
+            facts.ours = user(0);
+            facts.in_container = true;
+        };
+        let cases = [
+            ("another user", refused(|facts| target(facts).credentials = user(33))),
+            (
+                "another user, in a container",
+                refused(|facts| {
+                    facts.in_container = true;
+                    target(facts).credentials = user(33);
+                }),
+            ),
+            (
+                "root without the capability",
+                refused(|facts| {
+                    container_root(facts);
+                    target(facts).credentials = user(33);
+                }),
+            ),
+            ("yama 1", refused(|facts| facts.yama = Some(1))),
+            (
+                "yama 1, container root",
+                refused(|facts| {
+                    container_root(facts);
+                    facts.yama = Some(1);
+                    target(facts).credentials = user(0);
+                    target(facts).owner = Some(0);
+                }),
+            ),
+            ("yama 2", refused(|facts| facts.yama = Some(2))),
+            (
+                "yama 3, root",
+                refused(|facts| {
+                    facts.ours = Credentials { effective: CAP_SYS_PTRACE, ..user(0) };
+                    facts.yama = Some(3);
+                }),
+            ),
+            ("not dumpable", refused(|facts| target(facts).owner = Some(0))),
+            ("another user namespace", refused(|facts| target(facts).credentials.namespaces.user = Some(9))),
+            (
+                "another user namespace, root",
+                refused(|facts| {
+                    facts.ours = Credentials { effective: CAP_SYS_PTRACE, ..user(0) };
+                    target(facts).credentials.namespaces.user = Some(9);
+                }),
+            ),
+            ("more capabilities", refused(|facts| target(facts).credentials.permitted = 1 << 10)),
+            ("seccomp", refused(|facts| facts.ours.seccomp = 2)),
+            ("nothing to be seen", refused(|_| {})),
+            (
+                "nothing to be seen, root",
+                refused(|facts| {
+                    facts.ours = Credentials { effective: CAP_SYS_PTRACE, ..user(0) };
+                }),
+            ),
+        ];
+        insta::assert_snapshot!(said(&cases));
+    }
+
+    #[test]
+    fn each_state_has_its_own_words() {
+        let with = |change: &dyn Fn(&mut AccessFacts)| {
+            let mut facts = plain();
+            change(&mut facts);
+            facts
+        };
+        let found = |legacy| PythonFacts::Found {
+            version: "2.7.18".into(),
+            binary: "/usr/lib/libpython2.7.so.1.0".into(),
+            static_link: false,
+            legacy,
+        };
+        let cases = [
+            ("all well", plain()),
+            ("no such process", with(&|facts| facts.target = None)),
+            (
+                "hidden",
+                with(&|facts| {
+                    facts.target = None;
+                    facts.hidepid = true;
+                }),
+            ),
+            ("zombie", with(&|facts| target(facts).state = 'Z')),
+            ("kernel thread", with(&|facts| target(facts).kernel_thread = true)),
+            ("ending", with(&|facts| facts.probe = Probe::Gone)),
+            (
+                "a debugger",
+                with(&|facts| {
+                    target(facts).tracer = Some(Tracer { pid: 4242, program: "gdb".into() });
+                }),
+            ),
+            ("not Python", with(&|facts| facts.python = PythonFacts::None)),
+            ("too new", with(&|facts| facts.python = PythonFacts::Unsupported { version: "3.99.0".into() })),
+            ("too early", with(&|facts| facts.python = PythonFacts::Unknown)),
+            ("old", with(&|facts| facts.python = found(true))),
+            ("filtered", with(&|facts| facts.ours.seccomp = 2)),
+            (
+                "container",
+                with(&|facts| {
+                    target(facts).credentials.namespaces =
+                        Namespaces { pid: Some(8), user: Some(2), mnt: Some(9) };
+                }),
+            ),
+        ];
+        insta::assert_snapshot!(said(&cases));
+    }
 }

@@ -106,7 +106,7 @@ impl Refusal {
                 "allow process_vm_readv: docker run --security-opt seccomp=unconfined …".into()
             }
             (Cause::Other, _) => "look for a denial in: journalctl -k --grep 'apparmor|avc'".into(),
-            (Cause::UserNamespace, Caller::User { .. } | Caller::BoundRoot) => format!(
+            (Cause::UserNamespace, _) => format!(
                 "run slowpath in the same container, or as root of the machine: sudo slowpath attach {pid}"
             ),
             (_, Caller::BoundRoot | Caller::User { in_container: true }) => {
