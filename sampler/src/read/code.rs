@@ -94,11 +94,15 @@ impl Code {
         let first_line = header.u32_at(layout.code.firstlineno).unwrap_or(0) as i32;
         let first_line = u32::try_from(first_line).unwrap_or(0);
         let table = text::read_bytes(memory, &layout.object, word(layout.code.linetable)?);
-        let file = text(word(layout.code.filename)?);
+        let filename = word(layout.code.filename)?;
+        let file = text(filename);
         Ok(Self {
             addr,
             identity: Identity { words: identity_words(layout, &header), name: name.clone() },
-            is_internal: name == "<interpreter trampoline>" || name == "<shim>" || file.is_empty(),
+            is_internal: filename == 0
+                || name == "<interpreter trampoline>"
+                || name == "<shim>"
+                || is_init_cleanup(&bytecode, layout.opcodes),
             name,
             qualname,
             file,
@@ -272,6 +276,12 @@ fn call_sites(bytecode: &[u8], opcodes: &OpcodeTable) -> Vec<u64> {
         unit += len;
     }
     sites
+}
+
+/// `_Py_InitCleanup` (3.13+) stands between a specialised call of a class and its `__init__`; it is
+/// named like that function and never executes a call itself.
+fn is_init_cleanup(bytecode: &[u8], opcodes: &OpcodeTable) -> bool {
+    bytecode.first().is_some_and(|first| opcodes.0[usize::from(*first)].name == "EXIT_INIT_CHECK")
 }
 
 /// Families with a variant that pushes a Python frame in the same interpreter loop. An opcode that
