@@ -51,6 +51,8 @@ pub struct Credentials {
     pub seccomp: u32,
     /// Namespaces; `None` where they may not be seen.
     pub namespaces: Namespaces,
+    /// Whether its user namespace is not the first one: capabilities count only inside it.
+    pub nested_user_namespace: bool,
 }
 
 /// Inode numbers of namespaces: equal numbers, same namespace.
@@ -253,7 +255,17 @@ fn credentials(pid: &str) -> Option<Credentials> {
         permitted: status.capabilities("CapPrm"),
         seccomp: status.number("Seccomp").and_then(|mode| u32::try_from(mode).ok()).unwrap_or(0),
         namespaces: Namespaces { pid: namespace("pid"), user: namespace("user"), mnt: namespace("mnt") },
+        nested_user_namespace: !maps_all_ids(pid),
     })
+}
+
+/// Whether the user ids of the namespace of `pid` are all ids of the machine, one to one: only the
+/// first namespace is made so. Where that may not be seen, taken for it.
+fn maps_all_ids(pid: &str) -> bool {
+    let map = fs::read_to_string(format!("/proc/{pid}/uid_map")).unwrap_or_default();
+    let mut fields = map.split_ascii_whitespace();
+    map.is_empty()
+        || [fields.next(), fields.next(), fields.next()] == [Some("0"), Some("0"), Some("4294967295")]
 }
 
 /// Reads eight bytes in the way in which samples are read.

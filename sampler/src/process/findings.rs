@@ -332,6 +332,14 @@ mod tests {
                     target(facts).credentials.namespaces.user = Some(9);
                 }),
             ),
+            (
+                "root of a namespace, looking out of it",
+                refused(|facts| {
+                    let effective = CAP_SYS_PTRACE;
+                    facts.ours = Credentials { effective, nested_user_namespace: true, ..user(0) };
+                    target(facts).credentials.namespaces.user = None;
+                }),
+            ),
             ("more capabilities", refused(|facts| target(facts).credentials.permitted = 1 << 10)),
             ("seccomp", refused(|facts| facts.ours.seccomp = 2)),
             ("nothing to be seen", refused(|_| {})),

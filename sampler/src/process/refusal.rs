@@ -109,7 +109,13 @@ impl Refusal {
             (Cause::UserNamespace, _) => format!(
                 "run slowpath in the same container, or as root of the machine: sudo slowpath attach {pid}"
             ),
-            (_, Caller::BoundRoot | Caller::User { in_container: true }) => {
+            (_, Caller::User { in_container: true }) => {
+                "run it as root of the container (docker exec -u root …), and give the container the \
+                capability: docker run --cap-add SYS_PTRACE …, in Kubernetes \
+                securityContext.capabilities.add: [SYS_PTRACE]"
+                    .into()
+            }
+            (_, Caller::BoundRoot) => {
                 "give the container the capability: docker run --cap-add SYS_PTRACE …, in Kubernetes \
                 securityContext.capabilities.add: [SYS_PTRACE]"
                     .into()
@@ -140,8 +146,8 @@ fn cause(facts: &AccessFacts, target: &TargetFacts) -> Option<Cause> {
     let (ours, theirs) = (&facts.ours, &target.credentials);
     let same_namespace = match (ours.namespaces.user, theirs.namespaces.user) {
         (Some(ours), Some(theirs)) => ours == theirs,
-        // Namespaces of unreadable processes are hidden; taken for the same.
-        _ => true,
+        // Hidden, as it is from those who may not read the process.
+        _ => !(ours.nested_user_namespace && ours.effective & CAP_SYS_PTRACE != 0),
     };
     // The capability counts in our own namespace and those below it; from inside, all else is above.
     let capable = ours.effective & CAP_SYS_PTRACE != 0;
