@@ -61,6 +61,7 @@ fn profile(program: &Program, args: &RunArgs, mut outputs: Outputs, global: Glob
 /// Python becomes Python; with `children`, one that starts it is passed over for what it starts.
 fn attach(program: &Program, children: bool) -> Result<Option<Target>, Failure> {
     let mut tree = ProcessTree::new(program.id());
+    let mut seen = None;
     loop {
         let error = match Target::attach(program.id(), Duration::ZERO) {
             Ok(target) => return Ok(Some(target)),
@@ -69,13 +70,15 @@ fn attach(program: &Program, children: bool) -> Result<Option<Target>, Failure> 
         if children && let Some(target) = attach_below(&mut tree, program.id()) {
             return Ok(Some(target));
         }
+        // What is seen of a program that has ended says nothing of what it was.
         if program.has_ended() {
-            let was_other = matches!(error, AttachError::NotPython { .. }) && program.age() >= LONG_ENOUGH;
-            return if was_other { Err(not_python(error, children)) } else { Ok(None) };
+            let was_other = |_: &AttachError| program.age() >= LONG_ENOUGH;
+            return seen.filter(was_other).map_or(Ok(None), |error| Err(not_python(error, children)));
         }
         if error.kind() == AttachErrorKind::Permission {
             return Err(error.into());
         }
+        seen = Some(error);
         program.sleep((program.age() / 8).clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
     }
 }
@@ -88,8 +91,9 @@ fn attach_below(tree: &mut ProcessTree, root: u32) -> Option<Target> {
 }
 
 fn not_python(error: AttachError, children: bool) -> Failure {
+    let other = matches!(error, AttachError::NotPython { .. });
     let mut failure = Failure::from(error);
-    if !children {
+    if other && !children {
         failure.why =
             "neither it nor what it executed was Python; what it may have started was not looked at".into();
         failure.fix = "follow the processes that it starts with: slowpath run --children -- CMD".into();
