@@ -112,6 +112,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_readme_lists_every_format() {
+        let readme = include_str!("../README.md");
+        for format in Format::all() {
+            let extension = match format {
+                Format::Recording => RECORDING_EXTENSION,
+                Format::Export(format) => format.extensions()[0],
+            };
+            assert!(readme.contains(&format!("| `{}` | `{extension}`", format.name())), "{}", format.name());
+        }
+    }
+
+    #[test]
     fn every_extension_leads_to_its_format() {
         assert_eq!(Format::from_path(Path::new("a/B.SlowPath")), Some(Format::Recording));
         for format in export::Format::ALL {
