@@ -445,6 +445,18 @@ pub struct VersionSpec {
     pub opcodes: &'static OpcodeTable,
 }
 
+impl VersionSpec {
+    /// The layout as the headers of the version state it, for tests and tools: what holds for a process
+    /// is told by [`layout_for`](super::layout_for). Versions before 3.13 have no free-threaded build.
+    pub fn headers(&self, free_threaded: bool) -> &'static Layout {
+        match self.offsets {
+            OffsetSource::Table(layout) => layout,
+            OffsetSource::Published(known) if free_threaded => known.lacking_free_threaded,
+            OffsetSource::Published(known) => known.lacking,
+        }
+    }
+}
+
 /// Where the offsets of a version come from.
 #[derive(Debug)]
 pub enum OffsetSource {

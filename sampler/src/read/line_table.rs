@@ -230,6 +230,35 @@ mod tests {
         assert_eq!(decoded.span(4), Span::default());
     }
 
+    /// `fixtures/src/tables/line_table.py` on each version: the table of a function and what the
+    /// interpreter says of each of its instructions.
+    #[test]
+    fn tables_of_every_version_say_what_their_interpreter_says() {
+        let mut tables = 0;
+        let (mut table, mut unit, mut known) = (LineTable::default(), 0, 0);
+        for line in include_str!("testdata/line_tables.txt").lines() {
+            if let ["table", version, first, hex] = line.split(' ').collect::<Vec<_>>()[..] {
+                let minor = version.strip_prefix("3.").unwrap().parse().unwrap();
+                let format = crate::layout::spec_for(minor).unwrap().headers(false).code.linetable_format;
+                let digits: Vec<u8> = hex.chars().map(|digit| digit.to_digit(16).unwrap() as u8).collect();
+                let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+                table = LineTable::decode(format, &bytes, first.parse().unwrap());
+                // Lines alone before 3.11.
+                (tables, unit, known) = (tables + 1, 0, if minor < 11 { 1 } else { 4 });
+                continue;
+            }
+            let said: Vec<Option<u32>> = line.split(' ').map(|number| number.parse().ok()).collect();
+            let [Some(units), ref position @ ..] = said[..] else { panic!("{line}") };
+            for at in unit..unit + units {
+                let span = table.span(at * 2);
+                let found = [span.line, span.end_line, span.column, span.end_column];
+                assert_eq!(found[..known], position[..known], "table {tables}, unit {at}");
+            }
+            unit += units;
+        }
+        assert_eq!(tables, 8);
+    }
+
     proptest! {
         #[test]
         fn any_bytes_decode_to_ordered_ranges(

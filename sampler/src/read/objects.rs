@@ -272,7 +272,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::layout::{layout_for, spec::Version};
+    use crate::layout::spec_for;
     use crate::read::testing::Image;
 
     #[test]
@@ -292,18 +292,18 @@ mod tests {
                 prop_oneof![(0u64..128).prop_map(|word| 0x1000 + word * 8), 0u64..64, any::<u64>()],
                 128,
             ),
-            minor in 8u8..=12,
+            minor in 8u8..=15,
+            free_threaded: bool,
             limit in 0usize..80,
         ) {
             let bytes = words.iter().flat_map(|word| word.to_le_bytes()).collect();
             let image = Image { start: 0x1000, bytes };
-            let version = Version { major: 3, minor, micro: 1, level_serial: 0xf0 };
-            let layout = layout_for(version, Default::default(), None).unwrap();
+            let layout = spec_for(minor).unwrap().headers(free_threaded);
             for addr in (0x1000..0x1400).step_by(64) {
-                prop_assert!(render(&image, &layout, addr, limit).chars().count() <= limit + 1);
-                prop_assert!(dict_items(&image, &layout, addr, 10).len() <= 10);
-                instance_attribute(&image, &layout, addr, "name");
-                type_name(&image, &layout, addr);
+                prop_assert!(render(&image, layout, addr, limit).chars().count() <= limit + 1);
+                prop_assert!(dict_items(&image, layout, addr, 10).len() <= 10);
+                instance_attribute(&image, layout, addr, "name");
+                type_name(&image, layout, addr);
             }
         }
     }

@@ -106,12 +106,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::layout::{layout_for, spec::Version};
+    use crate::layout::spec_for;
     use crate::read::testing::Image;
 
     fn object() -> ObjectOffsets {
-        let version = Version { major: 3, minor: 12, micro: 1, level_serial: 0xf0 };
-        layout_for(version, Default::default(), None).unwrap().object
+        spec_for(12).unwrap().headers(false).object
     }
 
     /// A str object of 3.12: `length` at 16, `state` at 32 (kind << 2, compact, ascii), text behind.
