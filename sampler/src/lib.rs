@@ -27,5 +27,5 @@ mod resolve;
 mod sampling_loop;
 pub mod schedule;
 pub mod session;
-mod snapshot;
+pub mod snapshot;
 mod thread_track;

@@ -14,7 +14,8 @@ use crate::process::error::AttachError;
 use crate::process::find::find_interpreter;
 use crate::process::legacy::LegacyProcess;
 use crate::process::linux::LiveMemory;
-use crate::process::memory::Memory;
+use crate::process::memory::{Memory, MemoryError};
+use crate::process::recorded::RecordedMemory;
 use crate::process_sampler::CurrentFound;
 use crate::read::threads::interpreters;
 use crate::sampling_loop::Loop;
@@ -192,6 +193,15 @@ impl Target {
         match &mut self.found {
             Found::Current(found) => crate::snapshot::take(found, options),
             Found::Legacy(found) => crate::legacy_sampler::dump(found),
+        }
+    }
+
+    /// Keeps the memory that a dump reads, so that it can be read again without the process: for bug
+    /// reports and for tests that need no interpreter. `None` for Python older than 3.8.
+    pub fn record_memory(self, options: DumpOptions) -> Option<Result<RecordedMemory, MemoryError>> {
+        match self.found {
+            Found::Current(found) => Some(crate::snapshot::record(*found, options)),
+            Found::Legacy(_) => None,
         }
     }
 

@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 
-use slowpath_profile::{Quality, Tables, ThreadState};
+use slowpath_profile::{BuildFlags, Quality, Tables, ThreadState};
 
 use crate::dump::{Dump, DumpOptions, FrameDump, InterpreterDump, Local, ThreadDump};
 use crate::heads::{Head, HeadPlan};
 use crate::identify;
-use crate::layout::spec::Layout;
+use crate::layout::spec::{Layout, Version};
+use crate::layout::{layout_for, published_len};
 use crate::process::error::AttachError;
-use crate::process::memory::Memory;
-use crate::process::threads::{FileBudget, OsThread, OsWait};
+use crate::process::memory::{Memory, MemoryError};
+use crate::process::recorded::{RecordedMemory, RecordingMemory, noted};
+use crate::process::stop::{MAX_WAIT, Stopper};
+use crate::process::threads::{FileBudget, OsThread, OsWait, thread_ids};
 use crate::process_sampler::CurrentFound;
 use crate::read::code_cache::CodeCache;
 use crate::read::image::Image;
@@ -25,43 +28,105 @@ const TRIES: u32 = 200;
 
 /// Everything of one process at one instant.
 pub(crate) fn take(found: &CurrentFound, options: DumpOptions) -> Result<Dump, AttachError> {
-    let read = interpreters(&found.memory, &found.layout, found.runtime);
-    let mut list = read.map_err(|error| AttachError::from_memory(found.pid, error))?;
-    // The runtime lists the newest interpreter first; people expect the main one there.
-    list.reverse();
-    let mut taker = Taker {
-        memory: &found.memory,
-        layout: &found.layout,
-        pid: found.pid,
-        options,
-        codes: CodeCache::default(),
-        tables: Tables::default(),
-        files: FileBudget::from_limit(),
-    };
+    let mut live = Live { pid: found.pid, waits: HashMap::new(), files: FileBudget::from_limit() };
+    let mut stopper = options.blocking.then(|| Stopper::new(found.pid));
+    let stopped = stopper.as_mut().map(|stopper| {
+        let tids = thread_ids(found.pid);
+        // A stopped thread tells nothing about what it was doing.
+        live.waits = tids.iter().map(|&tid| (tid, live.thread(tid).wait())).collect();
+        stopper.stop(&tids, MAX_WAIT)
+    });
+    let read = interpreters_of(&found.memory, &found.layout, found.runtime, Some(&live), options);
+    drop(stopped);
     Ok(Dump {
         pid: found.pid,
         command: found.command.clone(),
         python: found.layout.version.to_string(),
         build: found.build,
-        interpreters: list.iter().map(|interpreter| taker.interpreter(found.runtime, interpreter)).collect(),
+        interpreters: read.map_err(|error| AttachError::from_memory(found.pid, error))?,
     })
+}
+
+/// What the kernel says of a live process.
+#[derive(Debug)]
+pub struct Live {
+    pid: u32,
+    /// What threads waited for before they were stopped, if they were.
+    waits: HashMap<u32, OsWait>,
+    files: FileBudget,
+}
+
+impl Live {
+    fn thread(&self, tid: u32) -> OsThread {
+        OsThread::new(self.pid, tid, &self.files)
+    }
+
+    fn wait(&self, tid: u32) -> OsWait {
+        self.waits.get(&tid).copied().unwrap_or_else(|| self.thread(tid).wait())
+    }
+}
+
+/// All interpreters and threads of the runtime at `runtime`, out of any memory: live, a core dump,
+/// recorded pages. Without a live process a thread runs if it holds the GIL.
+pub fn interpreters_of(
+    memory: &dyn Memory,
+    layout: &Layout,
+    runtime: u64,
+    live: Option<&Live>,
+    options: DumpOptions,
+) -> Result<Vec<InterpreterDump>, MemoryError> {
+    let mut list = interpreters(memory, layout, runtime)?;
+    // The runtime lists the newest interpreter first; people expect the main one there.
+    list.reverse();
+    let (codes, tables) = (CodeCache::default(), Tables::default());
+    let mut taker = Taker { memory, layout, live, options, codes, tables };
+    Ok(list.iter().map(|interpreter| taker.interpreter(runtime, interpreter)).collect())
+}
+
+/// Keeps the pages that a dump reads, so that [`replay`] can read them again without the process.
+/// Meant for a process that is stopped or asleep.
+pub(crate) fn record(found: CurrentFound, options: DumpOptions) -> Result<RecordedMemory, MemoryError> {
+    let memory = RecordingMemory::new(found.memory);
+    if let Some(len) = published_len(found.layout.version) {
+        memory.read_bytes(found.runtime, len)?;
+    }
+    interpreters_of(&memory, &found.layout, found.runtime, None, options)?;
+    let version = found.layout.version;
+    let hex = u32::from_be_bytes([version.major, version.minor, version.micro, version.level_serial]);
+    let build = serde_json::to_string(&found.layout.build).unwrap_or_default();
+    Ok(memory.finish(format!("version: {hex:#010x}\nruntime: {:#x}\nbuild: {build}\n", found.runtime)))
+}
+
+/// Reads recorded memory as the live process was read. `None` if its note does not say what it is.
+pub fn replay(recorded: &RecordedMemory, options: DumpOptions) -> Option<Vec<InterpreterDump>> {
+    let number = |key| {
+        let text = noted(recorded.note(), key)?.strip_prefix("0x")?;
+        u64::from_str_radix(text, 16).ok()
+    };
+    let (version, runtime) = (Version::from_hex(number("version")?)?, number("runtime")?);
+    let build: BuildFlags = serde_json::from_str(noted(recorded.note(), "build")?).ok()?;
+    let published = published_len(version).map(|len| recorded.read_bytes(runtime, len));
+    let layout = layout_for(version, build, published.transpose().ok()?.as_deref()).ok()?;
+    interpreters_of(recorded, &layout, runtime, None, options).ok()
 }
 
 struct Taker<'a> {
     memory: &'a dyn Memory,
     layout: &'a Layout,
-    pid: u32,
+    live: Option<&'a Live>,
     options: DumpOptions,
     codes: CodeCache,
     tables: Tables,
-    files: FileBudget,
 }
 
 impl Taker<'_> {
     fn interpreter(&mut self, runtime: u64, interpreter: &Interpreter) -> InterpreterDump {
         let head = self.head(runtime, interpreter);
         let names = identify::given_names(self.memory, self.layout, std::iter::once(interpreter.addr));
-        let natives = identify::native_ids(self.memory, self.layout, self.pid, &interpreter.threads);
+        let natives = match self.live {
+            Some(live) => identify::native_ids(self.memory, self.layout, live.pid, &interpreter.threads),
+            None => interpreter.threads.iter().map(|thread| thread.native_id as u32).collect(),
+        };
         let gil = interpreter.gil..interpreter.gil.saturating_add(self.layout.interpreter.gil.size as u64);
         let threads = interpreter.threads.iter().zip(natives).rev();
         InterpreterDump {
@@ -92,10 +157,11 @@ impl Taker<'_> {
         gil: &std::ops::Range<u64>,
         names: &HashMap<u64, String>,
     ) -> ThreadDump {
-        let os = identify::os_thread(self.pid, native_id, &self.files);
-        let is_main = native_id == self.pid;
+        let live = self.live.filter(|_| native_id != 0);
+        let os = live.map(|live| live.thread(native_id));
+        let is_main = live.is_some_and(|live| live.pid == native_id);
         let holds_gil = head.holder == thread.addr;
-        let state = match os.as_ref().map_or(OsWait::Unknown, OsThread::wait) {
+        let state = match live.map_or(OsWait::Unknown, |live| live.wait(native_id)) {
             OsWait::Running => ThreadState::Running,
             OsWait::Futex { addr } if gil.contains(&addr) => ThreadState::WaitingForGil,
             OsWait::Unknown if holds_gil => ThreadState::Running,
