@@ -28,10 +28,12 @@ use super::linux::{Heard, detach, hear, interrupt, reap, seize, signal_of_stop};
 
 /// How long a stop may take.
 pub const MAX_WAIT: Duration = Duration::from_millis(50);
-/// How often a thread that should stop is asked at once before the processor is left to others.
-const EAGER_ROUNDS: u32 = 64;
-/// How long to sleep between two later rounds.
-const NAP: Duration = Duration::from_micros(50);
+/// How often a thread that should stop is asked without a pause: one that runs on another processor
+/// stops within some microseconds.
+const EAGER_ROUNDS: u32 = 20;
+/// How long to sleep between two later rounds: one that has to run on our processor needs it. Not
+/// `yield`, which on a busy machine gives whole time slices away while threads stand still.
+const NAP: Duration = Duration::from_micros(20);
 
 /// What became of the threads that were to be stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,7 +120,9 @@ impl Stopper {
             if waiting.is_empty() || begin.elapsed() >= max_wait {
                 return;
             }
-            if round < EAGER_ROUNDS { thread::yield_now() } else { thread::sleep(NAP) }
+            if round >= EAGER_ROUNDS {
+                thread::sleep(NAP);
+            }
         }
     }
 
