@@ -90,16 +90,18 @@ pub fn walk<'a>(
 ) -> Walk {
     frames.clear();
     let mut addr = current;
+    let mut rooted = true;
     // Every step counts, shims included, so that a cycle ends.
     for _ in 0..MAX_FRAMES {
         if addr == 0 {
-            return Walk::Complete;
+            return if rooted { Walk::Complete } else { Walk::Broken };
         }
         if addr % 8 != 0 {
             return Walk::Broken;
         }
         let Some(bytes) = lookup(addr) else { return Walk::Missing(addr) };
         let Some(link) = decode(&layout.frame, addr, bytes) else { return Walk::Broken };
+        rooted = may_be_root(&layout.frame, &link);
         if link.shim {
             // Whatever called from here did so through C code.
             if let Some(inner) = frames.last_mut() {
@@ -127,7 +129,18 @@ pub fn walk<'a>(
         }
         addr = link.previous;
     }
-    if addr == 0 { Walk::Complete } else { Walk::TooDeep }
+    if addr == 0 && rooted { Walk::Complete } else { Walk::TooDeep }
+}
+
+/// Whether a chain may end in this frame. C code entered the outermost frame: from 3.12 on through a
+/// shim, on 3.11 with a flag. A generator that has just yielded has no caller either, and would pass
+/// for a stack of its own.
+fn may_be_root(frame: &FrameOffsets, link: &Link) -> bool {
+    match (frame.owner_shim, frame.is_entry) {
+        (Some(_), _) => link.shim,
+        (None, Some(_)) => link.entered_from_c,
+        (None, None) => true,
+    }
 }
 
 fn decode(frame: &FrameOffsets, addr: u64, bytes: &[u8]) -> Option<Link> {
@@ -221,6 +234,7 @@ const CHUNK_HEADER_BYTES: u64 = 40;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::versions::spec_for;
 
     struct Facts;
 
@@ -237,6 +251,34 @@ mod tests {
         fn can_call(&self, instruction: u64) -> bool {
             instruction == 7
         }
+    }
+
+    /// The bytes of a frame of CPython 3.14: a code object, a caller, an owner.
+    fn bytes(layout: &Layout, previous: u64, owner: u8) -> Vec<u8> {
+        let mut bytes = vec![0; layout.frame.size];
+        bytes[layout.frame.code..][..8].copy_from_slice(&0x7000_u64.to_le_bytes());
+        bytes[layout.frame.previous..][..8].copy_from_slice(&previous.to_le_bytes());
+        bytes[layout.frame.owner.expect("3.14 states it")] = owner;
+        bytes
+    }
+
+    #[test]
+    fn a_generator_that_has_yielded_is_not_a_stack() {
+        const OWNED_BY_GENERATOR: u8 = 1;
+        let layout = spec_for(14).expect("3.14 is known").headers(false);
+        let shim = layout.frame.owner_shim.expect("3.14 has shims");
+        let root = bytes(layout, 0, shim);
+        let walked = |previous| {
+            let generator = bytes(layout, previous, OWNED_BY_GENERATOR);
+            let lookup = |addr| match addr {
+                0x1000 => Some(generator.as_slice()),
+                0x2000 => Some(root.as_slice()),
+                _ => None,
+            };
+            walk(layout, 0x1000, lookup, &mut Vec::new())
+        };
+        assert_eq!(walked(0x2000), Walk::Complete);
+        assert_eq!(walked(0), Walk::Broken);
     }
 
     fn frame(addr: u64, instruction: u64) -> RawFrame {
