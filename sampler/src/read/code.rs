@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use crate::layout::spec::{Bytecode, FrameWords, Layout, OpcodeTable};
 use crate::process::memory::{Bytes, Memory, MemoryError};
+use crate::read::bytecode;
 use crate::read::line_table::LineTable;
 use crate::read::stack::CodeFacts;
 use crate::read::text;
@@ -112,7 +113,7 @@ impl Code {
             bases: bases(memory, layout, &header, start),
             bytecode_addr: start,
             bytecode_len: len as u32,
-            can_call: call_sites(&bytecode, layout.opcodes),
+            can_call: bytecode::call_sites(&bytecode, layout.opcodes),
             lines: LineTable::decode(layout.code.linetable_format, &table, first_line),
         })
     }
@@ -165,16 +166,7 @@ impl Code {
         };
         // `prev_instr` may stand on an inline cache entry: walk from the start to what owns it.
         let bytecode = memory.read_bytes(base, self.bytecode_len as usize).ok()?;
-        let mut unit = 0;
-        while unit * 2 < bytecode.len() {
-            let opcode = *bytecode.get(unit * 2)?;
-            let next = unit + 1 + usize::from(layout.opcodes.0[usize::from(opcode)].caches);
-            if (offset as usize) < next * 2 {
-                return layout.opcodes.name(opcode);
-            }
-            unit = next;
-        }
-        None
+        layout.opcodes.name(bytecode::owner(&bytecode, layout.opcodes, offset as usize / 2)?)
     }
 }
 
@@ -259,37 +251,8 @@ fn identity_words(layout: &Layout, header: &[u8]) -> Vec<u8> {
     ranges.filter_map(|&(offset, len)| header.get(offset..offset + len)).flatten().copied().collect()
 }
 
-/// Marks the units of instructions that can call a Python function without C code in between, their
-/// inline caches included (3.11-3.12 leave `prev_instr` on the last cache entry).
-fn call_sites(bytecode: &[u8], opcodes: &OpcodeTable) -> Vec<u64> {
-    let units = bytecode.len() / 2;
-    let mut sites = vec![0u64; units.div_ceil(64)];
-    let mut unit = 0;
-    while unit < units {
-        let opcode = opcodes.0[usize::from(bytecode[unit * 2])];
-        let len = 1 + usize::from(opcode.caches);
-        if can_call_inline(opcode.name) {
-            for site in unit..(unit + len).min(units) {
-                sites[site / 64] |= 1 << (site % 64);
-            }
-        }
-        unit += len;
-    }
-    sites
-}
-
 /// `_Py_InitCleanup` (3.13+) stands between a specialised call of a class and its `__init__`; it is
 /// named like that function and never executes a call itself.
 fn is_init_cleanup(bytecode: &[u8], opcodes: &OpcodeTable) -> bool {
     bytecode.first().is_some_and(|first| opcodes.0[usize::from(*first)].name == "EXIT_INIT_CHECK")
-}
-
-/// Families with a variant that pushes a Python frame in the same interpreter loop. An opcode that
-/// is not in the table counts as one: unknown is never a reason to call a stack impossible.
-fn can_call_inline(name: &str) -> bool {
-    const FAMILIES: [&str; 8] =
-        ["CALL", "PRECALL", "FOR_ITER", "SEND", "BINARY_SUBSCR", "BINARY_OP", "LOAD_ATTR", "ENTER_EXECUTOR"];
-    let name = name.strip_prefix("INSTRUMENTED_").unwrap_or(name);
-    // INSTRUMENTED_LINE and INSTRUMENTED_INSTRUCTION hide the opcode that they stand for.
-    matches!(name, "" | "LINE" | "INSTRUCTION") || FAMILIES.iter().any(|family| name.starts_with(family))
 }

@@ -1,6 +1,7 @@
 //! Decodes an interpreter's memory: pure over [`crate::process::memory::Memory`] and
 //! [`crate::layout::spec::Layout`]; no clock, no system calls, every chase bounded.
 
+pub mod bytecode;
 pub mod code;
 pub mod code_cache;
 pub mod dict;
