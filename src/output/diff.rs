@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use slowpath_profile::view::{Diff, FunctionDelta};
 
-use super::table::named_place;
+use super::table::{named_place, shown_path};
 use super::text::{Style, columns, escaped, thousands, wrap};
 
 const ROWS: usize = 20;
@@ -31,7 +31,7 @@ pub(crate) fn render(diff: &Diff, style: Style) -> String {
             change if change <= -NOTABLE => style.good(&changes),
             _ => changes,
         };
-        let name = named_place(&escaped(&row.name), &escaped(&row.file), left, style);
+        let name = named_place(&escaped(&row.name), &shown_path(&row.file), left, style);
         let _ = writeln!(out, "{head}{changes}{name}");
     }
     let more = match rows.len().saturating_sub(ROWS) {

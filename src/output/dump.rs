@@ -6,7 +6,7 @@ use slowpath_profile::{Quality, Span, ThreadState};
 use slowpath_sampler::dump::{Dump, FrameDump, InterpreterDump, ThreadDump};
 
 use super::summary::flags;
-use super::table::named_place;
+use super::table::{named_place, shown_path};
 use super::text::{Style, columns, cut_end, escaped, seconds, thousands};
 
 /// All threads, one block each.
@@ -82,7 +82,7 @@ fn is_same(one: &FrameDump, other: &FrameDump) -> bool {
 
 fn frame_line(frame: &FrameDump, opcodes: bool, style: Style) -> String {
     let name = escaped(&frame.qualname);
-    let place = format!("{}{}", escaped(&frame.file), position(frame.span));
+    let place = format!("{}{}", shown_path(&frame.file), position(frame.span));
     let opcode = frame.opcode.as_deref().filter(|_| opcodes).map(escaped);
     let opcode = opcode.map_or_else(String::new, |opcode| format!("  {opcode}"));
     let width = style.width.saturating_sub(2 + columns(&opcode));

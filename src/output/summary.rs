@@ -85,6 +85,9 @@ fn recording(out: &mut String, source: &dyn Source, weights: &Weights, style: St
         line += ", pausing";
     }
     let _ = writeln!(out, "{}", wrap(&line, style.width, 2));
+    if all + weights.base.dropped == 0 {
+        *out += "nothing was sampled\n";
+    }
     if waiting_for_gil + idle > 0 {
         let line = format!(
             "running {}%, waiting for the GIL {}%, idle {}%",
