@@ -106,7 +106,8 @@ fn trust(out: &mut String, source: &dyn Source, weights: &Weights, style: Style)
     if wanted == 0 {
         return;
     }
-    let score = format!("trust {}%", percent(stats.stacks_valid, wanted));
+    // Cut, not rounded: only a whole reads as 100.
+    let score = format!("trust {:.1}%", (stats.trust() * 1000.0).floor() / 10.0);
     let colored = match stats.trust() {
         t if t >= 0.99 => style.good(&score),
         t if t >= 0.95 => style.warn(&score),
