@@ -14,8 +14,8 @@ use crate::process::children::ProcessKey;
 use crate::process::error::AttachError;
 use crate::process::legacy::{LegacyFrame, LegacyProcess, LegacyThread};
 use crate::process::memory::MemoryError;
-use crate::process_sampler::{Counters, SampledProcess};
 use crate::recorder::Recorder;
+use crate::sampled_process::{Counters, SampledProcess};
 
 /// A process with an old Python, as the session found it.
 #[derive(Debug)]

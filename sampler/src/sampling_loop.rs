@@ -12,8 +12,9 @@ use crate::process::clock;
 use crate::process::error::AttachError;
 use crate::process::memory::MemoryError;
 use crate::process::threads::FileBudget;
-use crate::process_sampler::{Counters, ProcessSampler, SampledProcess};
+use crate::process_sampler::ProcessSampler;
 use crate::recorder::Recorder;
+use crate::sampled_process::{Counters, SampledProcess};
 use crate::schedule::Schedule;
 use crate::session::{BatchSink, End, Found, Outcome, Progress, StopFlag, find, may_pass};
 
@@ -198,7 +199,7 @@ impl<'a> Loop<'a> {
                     self.candidates.push(candidate);
                 }
                 // A child that is not Python is nobody's business here.
-                Err(error) if matches!(error, AttachError::NotPython { .. }) => {}
+                Err(AttachError::NotPython { .. }) => {}
                 Err(error) => self.warn(format!("child {}: {}", candidate.pid, error.what())),
             }
         }
@@ -271,6 +272,6 @@ fn begin(
         Found::Current(found) => {
             Box::new(ProcessSampler::new(*found, parent, now_ns, files.clone(), options.blocking, recorder))
         }
-        Found::Legacy(found) => Box::new(LegacySampler::new(found, parent, now_ns, recorder)),
+        Found::Legacy(found) => Box::new(LegacySampler::new(*found, parent, now_ns, recorder)),
     }
 }

@@ -10,6 +10,7 @@ use crate::dump::{Dump, DumpOptions};
 use crate::layout::{layout_for, published_len};
 use crate::legacy_sampler::LegacyFound;
 use crate::options::SampleOptions;
+use crate::probe::Probe;
 use crate::process::error::AttachError;
 use crate::process::find::find_interpreter;
 use crate::process::legacy::LegacyProcess;
@@ -116,7 +117,7 @@ pub(crate) enum Found {
     /// CPython 3.8+.
     Current(Box<CurrentFound>),
     /// Older.
-    Legacy(LegacyFound),
+    Legacy(Box<LegacyFound>),
 }
 
 impl Found {
@@ -196,6 +197,14 @@ impl Target {
         }
     }
 
+    /// For measuring: sample by sample. `None` for Python older than 3.8.
+    pub fn probe(self) -> Option<Probe> {
+        match self.found {
+            Found::Current(found) => Some(Probe::new(*found)),
+            Found::Legacy(_) => None,
+        }
+    }
+
     /// Keeps the memory that a dump reads, so that it can be read again without the process: for bug
     /// reports and for tests that need no interpreter. `None` for Python older than 3.8.
     pub fn record_memory(self, options: DumpOptions) -> Option<Result<RecordedMemory, MemoryError>> {
@@ -248,7 +257,7 @@ pub(crate) fn find(pid: u32) -> Result<Found, AttachError> {
     let interpreter = find_interpreter(pid, &memory)?;
     if interpreter.is_legacy() {
         let process = LegacyProcess::attach(pid)?;
-        return Ok(Found::Legacy(LegacyFound { pid, process, command: command_line(pid) }));
+        return Ok(Found::Legacy(Box::new(LegacyFound { pid, process, command: command_line(pid) })));
     }
     let not_ready = || AttachError::NotInitialised { pid };
     let runtime = interpreter.runtime_addr.ok_or_else(not_ready)?;

@@ -99,15 +99,23 @@ pub(crate) fn record(found: CurrentFound, options: DumpOptions) -> Result<Record
 
 /// Reads recorded memory as the live process was read. `None` if its note does not say what it is.
 pub fn replay(recorded: &RecordedMemory, options: DumpOptions) -> Option<Vec<InterpreterDump>> {
-    let number = |key| {
-        let text = noted(recorded.note(), key)?.strip_prefix("0x")?;
-        u64::from_str_radix(text, 16).ok()
-    };
+    replay_through(recorded, recorded.note(), options)
+}
+
+/// As [`replay`], with the note of a recording and the memory to read.
+pub fn replay_through(memory: &dyn Memory, note: &str, options: DumpOptions) -> Option<Vec<InterpreterDump>> {
+    let (layout, runtime) = noted_layout(memory, note)?;
+    interpreters_of(memory, &layout, runtime, None, options).ok()
+}
+
+/// The layout and the address of `_PyRuntime` that the note of recorded memory tells of.
+pub fn noted_layout(memory: &dyn Memory, note: &str) -> Option<(Layout, u64)> {
+    let number = |key| u64::from_str_radix(noted(note, key)?.strip_prefix("0x")?, 16).ok();
     let (version, runtime) = (Version::from_hex(number("version")?)?, number("runtime")?);
-    let build: BuildFlags = serde_json::from_str(noted(recorded.note(), "build")?).ok()?;
-    let published = published_len(version).map(|len| recorded.read_bytes(runtime, len));
+    let build: BuildFlags = serde_json::from_str(noted(note, "build")?).ok()?;
+    let published = published_len(version).map(|len| memory.read_bytes(runtime, len));
     let layout = layout_for(version, build, published.transpose().ok()?.as_deref()).ok()?;
-    interpreters_of(recorded, &layout, runtime, None, options).ok()
+    Some((layout, runtime))
 }
 
 struct Taker<'a> {

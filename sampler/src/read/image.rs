@@ -52,6 +52,11 @@ impl Image {
         Ok(())
     }
 
+    /// How many bytes the last read copied.
+    pub fn filled(&self) -> usize {
+        self.filled
+    }
+
     /// The bytes of range `number` if they were copied completely.
     pub fn range(&self, number: usize) -> Option<&[u8]> {
         let start = *self.starts.get(number)?;

@@ -68,6 +68,8 @@ pub struct Plan {
     outside: Vec<Outside>,
     /// Numbers of the ranges in the image that the plan was last added to.
     at: std::ops::Range<usize>,
+    /// Number of the first range of `outside` in that image.
+    first_outside: usize,
     /// Numbers of the ranges outside the data stack that the last walk used.
     hits: Vec<usize>,
 }
@@ -75,7 +77,15 @@ pub struct Plan {
 impl Plan {
     /// A plan that knows nothing yet.
     pub fn new(thread: ThreadRef) -> Self {
-        Self { thread, chunks: Vec::new(), cframe: 0, outside: Vec::new(), at: 0..0, hits: Vec::new() }
+        Self {
+            thread,
+            chunks: Vec::new(),
+            cframe: 0,
+            outside: Vec::new(),
+            at: 0..0,
+            first_outside: 0,
+            hits: Vec::new(),
+        }
     }
 
     /// Adds the ranges to the next read of `image`.
@@ -89,6 +99,7 @@ impl Plan {
         for chunk in &self.chunks {
             image.add(Range::new(chunk.addr, chunk.used as usize));
         }
+        self.first_outside = image.len();
         for frame in &self.outside {
             image.add(Range::new(frame.addr, layout.frame.size));
         }
@@ -124,7 +135,7 @@ impl Plan {
             return Attempt::Learned;
         }
         let first_chunk = self.at.start + 1 + usize::from(is_cframe(layout));
-        let first_outside = first_chunk + self.chunks.len();
+        let first_outside = self.first_outside;
         let (size, end) = (layout.frame.size, self.at.end);
         let hits = &mut self.hits;
         let lookup = |addr| {
@@ -149,7 +160,7 @@ impl Plan {
     /// Notes which frames outside the data stack the believed stack had, so that the next prediction
     /// fits: those first and in order, then some that were of use a short while ago.
     pub fn keep(&mut self) {
-        let first_outside = self.at.end - self.outside.len();
+        let first_outside = self.first_outside;
         let mut kept: Vec<Outside> = Vec::with_capacity(self.hits.len() + MAX_STALE);
         for &number in &self.hits {
             if let Some(frame) = self.outside.get_mut(number - first_outside) {
@@ -215,7 +226,7 @@ impl Plan {
                 return Attempt::Learned;
             }
             let known = self.outside.iter().any(|frame| frame.addr == addr);
-            if addr == 0 || addr % 8 != 0 || known || self.outside.len() >= MAX_OUTSIDE {
+            if addr == 0 || !addr.is_multiple_of(8) || known || self.outside.len() >= MAX_OUTSIDE {
                 break;
             }
             if memory.read(addr, &mut bytes).is_err() {
@@ -242,7 +253,7 @@ fn within(chunk: &Chunk, addr: u64, len: usize) -> bool {
 fn read_chunks(memory: &dyn Memory, newest: u64, top: u64) -> Vec<Chunk> {
     let mut chunks: Vec<Chunk> = Vec::new();
     let mut addr = newest;
-    while addr != 0 && addr % 8 == 0 && chunks.len() < MAX_CHUNKS {
+    while addr != 0 && addr.is_multiple_of(8) && chunks.len() < MAX_CHUNKS {
         let mut header = [0; CHUNK_HEADER];
         if memory.read(addr, &mut header).is_err() {
             break;

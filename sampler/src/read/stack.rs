@@ -96,7 +96,7 @@ pub fn walk<'a>(
         if addr == 0 {
             return if rooted { Walk::Complete } else { Walk::Broken };
         }
-        if addr % 8 != 0 {
+        if !addr.is_multiple_of(8) {
             return Walk::Broken;
         }
         let Some(bytes) = lookup(addr) else { return Walk::Missing(addr) };

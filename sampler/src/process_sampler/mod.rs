@@ -1,13 +1,12 @@
 //! Samples one process: one vectored read per tick for all its threads, then a local walk.
 
-use std::collections::HashMap;
-
 use slowpath_profile::{
-    BuildFlags, Mode, Process, ProcessId, Quality, Sample, SampleFlags, StackId, Thread, ThreadState,
+    BuildFlags, Mode, Process, ProcessId, Quality, Sample, SampleFlags, StackId, ThreadState,
 };
 
+mod roster;
+
 use crate::heads::{Head, HeadPlan};
-use crate::identify;
 use crate::layout::spec::Layout;
 use crate::options::SampleOptions;
 use crate::process::linux::LiveMemory;
@@ -18,9 +17,10 @@ use crate::read::code_cache::CodeCache;
 use crate::read::image::Image;
 use crate::read::plan::Attempt;
 use crate::read::stack::RawFrame;
-use crate::read::threads::{Interpreter, ThreadRef, interpreters};
+use crate::read::threads::Interpreter;
 use crate::recorder::Recorder;
 use crate::resolve::{Doubt, Resolver, gc_frame};
+use crate::sampled_process::{Counters, SampledProcess};
 use crate::thread_track::{Asleep, Track};
 
 /// The thread list is read again at least so often.
@@ -29,67 +29,10 @@ const REFRESH_NS: u64 = 100_000_000;
 const TRIES: u32 = 24;
 /// Reads of one stack before it is given up, for wrong predictions: each teaches something.
 const LESSONS: u32 = 64;
-/// Readings of the thread list in which a thread without a name is asked for it.
-const NAMING_TRIES: u8 = 20;
 /// Broken reads in a row after which it may be the known code objects that are wrong.
 const DISTRUST: u32 = 3;
 /// Ticks between two comparisons of code objects, where no counter tells of changes.
 const WINDOW_TICKS: u32 = 16;
-
-/// What happened, summed over ticks.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counters {
-    /// Samples taken.
-    pub(crate) samples: u64,
-    /// Samples whose stack passed every check.
-    pub(crate) valid: u64,
-    /// Broken reads that were tried again.
-    pub(crate) retried: u64,
-    /// Samples without a consistent stack.
-    pub(crate) dropped: u64,
-}
-
-impl Counters {
-    /// Counts one sample.
-    pub(crate) fn count(&mut self, quality: Quality) {
-        self.samples += 1;
-        match quality {
-            Quality::Dropped => self.dropped += 1,
-            _ => self.valid += 1,
-        }
-    }
-
-    /// Adds the counts of another process.
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.samples += other.samples;
-        self.valid += other.valid;
-        self.retried += other.retried;
-        self.dropped += other.dropped;
-    }
-}
-
-/// A process in the sampling loop.
-pub(crate) trait SampledProcess {
-    /// Process id.
-    fn pid(&self) -> u32;
-    /// What the recorder calls the process.
-    fn id(&self) -> ProcessId;
-    /// System calls made to read the target.
-    fn reads(&self) -> u64;
-    /// What happened so far.
-    fn counters(&self) -> Counters;
-    /// Whether the process has ended or runs another program.
-    fn is_over(&self) -> bool;
-    /// Takes one sample of each wanted thread.
-    fn tick(
-        &mut self,
-        now_ns: u64,
-        options: &SampleOptions,
-        recorder: &mut Recorder,
-    ) -> Result<(), MemoryError>;
-    /// Makes sure that pending samples may be handed on.
-    fn close(&mut self, recorder: &mut Recorder);
-}
 
 /// A process that is being sampled.
 #[derive(Debug)]
@@ -227,6 +170,12 @@ impl ProcessSampler {
             self.sample_thread(number, now_ns, options, recorder);
         }
         Ok(())
+    }
+
+    /// Copies the ranges of the last tick again; returns how many bytes.
+    pub(crate) fn read_again(&mut self) -> Result<usize, MemoryError> {
+        self.image.fill(&self.memory)?;
+        Ok(self.image.filled())
     }
 
     fn observe_code_changes(&mut self) {
@@ -382,96 +331,6 @@ impl ProcessSampler {
         }
         self.counters.retried += u64::from(broken);
         Some((None, Quality::Dropped))
-    }
-
-    /// Reads the lists of interpreters and threads again.
-    fn refresh(
-        &mut self,
-        now_ns: u64,
-        options: &SampleOptions,
-        recorder: &mut Recorder,
-    ) -> Result<(), MemoryError> {
-        self.refreshed_ns = Some(now_ns);
-        self.interpreters = interpreters(&self.memory, &self.layout, self.runtime)?;
-        self.heads = self
-            .interpreters
-            .iter()
-            .map(|interpreter| {
-                let plan = HeadPlan::new(&self.layout, self.runtime, interpreter);
-                let threads_head = interpreter.threads.first().map_or(0, |thread| thread.addr);
-                (plan, Head { threads_head, ..Head::default() })
-            })
-            .collect();
-        self.tracks.iter_mut().for_each(|track| track.alive = false);
-        let mut fresh = Vec::new();
-        for (position, interpreter) in self.interpreters.iter().enumerate() {
-            for thread in &interpreter.threads {
-                match self.tracks.iter_mut().find(|track| track.thread == *thread) {
-                    Some(track) => (track.alive, track.interpreter) = (true, position),
-                    None => fresh.push((position, interpreter.id, *thread)),
-                }
-            }
-        }
-        self.tracks.retain(|track| track.alive);
-        self.name_threads(options, recorder);
-        self.add_threads(fresh, options, recorder);
-        Ok(())
-    }
-
-    fn add_threads(
-        &mut self,
-        fresh: Vec<(usize, i64, ThreadRef)>,
-        options: &SampleOptions,
-        recorder: &mut Recorder,
-    ) {
-        if fresh.is_empty() {
-            return;
-        }
-        let refs: Vec<ThreadRef> = fresh.iter().map(|(_, _, thread)| *thread).collect();
-        let native_ids = identify::native_ids(&self.memory, &self.layout, self.pid, &refs);
-        let given = self.given_names();
-        for ((position, interpreter, thread), native_id) in fresh.into_iter().zip(native_ids) {
-            let os = identify::os_thread(self.pid, native_id, &self.files);
-            let is_main = native_id == self.pid;
-            let name = identify::name(&given, &thread, is_main, os.as_ref());
-            let entry = Thread {
-                process: self.process,
-                interpreter,
-                python_id: thread.thread_id,
-                native_id,
-                name: recorder.tables.strings.intern_str(&name.text),
-                is_main,
-            };
-            let id = recorder.thread(entry.clone());
-            let mut track = Track::new(thread, position, id, entry, os);
-            track.wanted = options.threads.lets_through(&name.text, is_main);
-            track.naming_left = if name.is_given || is_main { 0 } else { NAMING_TRIES };
-            self.tracks.push(track);
-        }
-    }
-
-    /// A thread runs before its program has given it its name: asks again for a while.
-    fn name_threads(&mut self, options: &SampleOptions, recorder: &mut Recorder) {
-        if self.tracks.iter().all(|track| track.naming_left == 0) {
-            return;
-        }
-        let given = self.given_names();
-        for track in self.tracks.iter_mut().filter(|track| track.naming_left > 0) {
-            track.naming_left -= 1;
-            let Some(name) = given.get(&track.thread.thread_id) else { continue };
-            track.naming_left = 0;
-            track.wanted = options.threads.lets_through(name, track.entry.is_main);
-            let name = recorder.tables.strings.intern_str(name);
-            if track.entry.name != name {
-                track.entry.name = name;
-                recorder.rename(track.id, track.entry.clone());
-            }
-        }
-    }
-
-    fn given_names(&self) -> HashMap<u64, String> {
-        let interpreters = self.interpreters.iter().map(|interpreter| interpreter.addr);
-        identify::given_names(&self.memory, &self.layout, interpreters)
     }
 }
 
