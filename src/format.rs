@@ -91,6 +91,8 @@ pub(crate) enum DiffFormat {
     Text,
     /// Differential flame graph (SVG)
     Flamegraph,
+    /// One line per stack with the samples before and after
+    Collapsed,
     /// JSON
     Json,
 }
@@ -101,6 +103,7 @@ impl DiffFormat {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "txt" => Some(Self::Text),
             "svg" => Some(Self::Flamegraph),
+            "collapsed" | "folded" => Some(Self::Collapsed),
             "json" => Some(Self::Json),
             _ => None,
         }

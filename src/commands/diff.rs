@@ -4,7 +4,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use slowpath_profile::Source;
-use slowpath_profile::export::{ExportError, ExportOptions, write_differential};
+use slowpath_profile::export::{
+    ExportError, ExportOptions, write_differential, write_differential_collapsed,
+};
 use slowpath_profile::file::{FileError, Recording};
 use slowpath_profile::view::{Diff, Filter, Filtered, Weights};
 
@@ -44,10 +46,14 @@ fn write(
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
     match format {
-        DiffFormat::Flamegraph => {
+        DiffFormat::Flamegraph | DiffFormat::Collapsed => {
             let (mut before, mut after) = (Filtered::new(before, filter), Filtered::new(after, filter));
             let options = ExportOptions { title: "slowpath diff".into(), ..ExportOptions::default() };
-            write_differential(&mut before, &mut after, &options, out)
+            let write = match format {
+                DiffFormat::Collapsed => write_differential_collapsed,
+                _ => write_differential,
+            };
+            write(&mut before, &mut after, &options, out)
         }
         DiffFormat::Text => {
             let text = diff::render(&compare(before, after, filter)?, Style::of_stdout(global));
@@ -70,6 +76,6 @@ fn unknown(path: &Path) -> Failure {
     Failure::usage(
         format!("the format of {} is not known", path.display()),
         "no format of a comparison has this extension",
-        "add -f with one of: text, flamegraph, json",
+        "add -f with one of: text, flamegraph, collapsed, json",
     )
 }

@@ -20,6 +20,31 @@ pub fn write_differential(
     options: &ExportOptions,
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
+    let (lines, samples) = fold_both(before, after, options)?;
+    let note = format!("red: more than before, blue: less · {}", subtitle(after, &options.title, samples));
+    draw(&lines, Look { title: &options.title, subtitle: note, outlined: true }, out)
+}
+
+/// Writes one line per stack with its samples before and after, as inferno and `flamegraph.pl` read
+/// a comparison.
+pub fn write_differential_collapsed(
+    before: &mut dyn Source,
+    after: &mut dyn Source,
+    options: &ExportOptions,
+    out: &mut dyn Write,
+) -> Result<(), ExportError> {
+    for line in fold_both(before, after, options)?.0 {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+/// One line per stack of either, and the samples of the second, to which the first is scaled.
+fn fold_both(
+    before: &mut dyn Source,
+    after: &mut dyn Source,
+    options: &ExportOptions,
+) -> Result<(Vec<String>, u64), ExportError> {
     let folded = (fold(before, options, Detail::Comparable)?, fold(after, options, Detail::Comparable)?);
     let totals = (folded.0.values().sum::<u64>(), folded.1.values().sum::<u64>());
     if totals.0 == 0 || totals.1 == 0 {
@@ -32,9 +57,8 @@ pub fn write_differential(
     for (stack, samples) in folded.1 {
         merged.entry(stack).or_default()[1] = samples;
     }
-    let lines = merged.into_iter().map(|(stack, [before, after])| format!("{stack} {before} {after}"));
-    let note = format!("red: more than before, blue: less · {}", subtitle(after, &options.title, totals.1));
-    draw(&lines.collect::<Vec<_>>(), Look { title: &options.title, subtitle: note, outlined: true }, out)
+    let line = |(stack, [before, after]): (String, [u64; 2])| format!("{stack} {before} {after}");
+    Ok((merged.into_iter().map(line).collect(), totals.1))
 }
 
 /// `samples * to / from`, rounded to the nearest.
@@ -62,6 +86,10 @@ mod tests {
             .sample(&["main", "parse:8"], Running, 60)
             .sample(&["main", "write"], Running, 140)
             .build();
+        let mut lines = Vec::new();
+        write_differential_collapsed(&mut before, &mut after, &ExportOptions::default(), &mut lines).unwrap();
+        let lines = String::from_utf8(lines).unwrap();
+        assert!(lines.lines().any(|line| line.ends_with("parse (app.py) 120 60")), "{lines}");
         let mut svg = Vec::new();
         write_differential(&mut before, &mut after, &ExportOptions::default(), &mut svg).unwrap();
         let svg = String::from_utf8(svg).unwrap();

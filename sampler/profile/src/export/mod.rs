@@ -41,7 +41,7 @@ mod pstats;
 mod speedscope;
 mod timeline;
 
-pub use differential::write_differential;
+pub use differential::{write_differential, write_differential_collapsed};
 pub use label::printable;
 
 /// A format that a profile can be written in.
