@@ -34,9 +34,10 @@ fn target(out: &mut String, source: &dyn Source, style: Style) {
     const SHOWN: usize = 4;
     for process in source.processes().iter().take(SHOWN) {
         let line = format!(
-            "CPython {}{}, pid {}: {}",
+            "CPython {}{}{}, pid {}: {}",
             escaped(&process.python),
             flags(process.build),
+            if is_stacks_only(&process.python) { ", stacks only" } else { "" },
             process.pid,
             escaped(&process.command)
         );
@@ -46,6 +47,12 @@ fn target(out: &mut String, source: &dyn Source, style: Style) {
     if more > 0 {
         let _ = writeln!(out, "and {} more", counted(more as u64, "process").replace("ss", "sses"));
     }
+}
+
+/// Versions before 3.8 are read by `py-spy`, which knows no columns, instructions or GIL waits.
+fn is_stacks_only(python: &str) -> bool {
+    let mut numbers = python.split('.').map_while(|number| number.parse::<u32>().ok());
+    matches!((numbers.next(), numbers.next()), (Some(major), Some(minor)) if (major, minor) < (3, 8))
 }
 
 /// Build flags in parentheses, if any matters.
@@ -230,6 +237,12 @@ mod tests {
         insta::assert_snapshot!(
             render(&mut profile, &Filter::default(), Style { color: true, width: 100 }, true).unwrap()
         );
+    }
+
+    #[test]
+    fn versions_that_are_read_in_part_are_marked() {
+        assert!(is_stacks_only("2.7.18") && is_stacks_only("3.7.16"));
+        assert!(!is_stacks_only("3.8.0") && !is_stacks_only("3.14.2") && !is_stacks_only(""));
     }
 
     #[test]

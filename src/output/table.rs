@@ -96,6 +96,8 @@ fn aligned(out: &mut String, rows: Vec<(String, &FunctionRow)>, style: Style) {
     let texts = |row: &FunctionRow| {
         let place = match row.kind {
             FunctionKind::Runtime => String::new(),
+            // Unknown where only stacks are read.
+            _ if row.first_line == 0 => shown_path(&row.file).into_owned(),
             _ => format!("{}:{}", shown_path(&row.file), row.first_line),
         };
         (escaped(&row.name).into_owned(), place)
