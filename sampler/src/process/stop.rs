@@ -211,3 +211,44 @@ fn is_our_child(pid: u32) -> bool {
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
     parent.and_then(|parent| parent.trim().parse().ok()) == Some(std::process::id())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    use rustix::process::{Pid, Signal, kill_process};
+
+    use super::*;
+
+    /// The signal comes between the beginning of the tracing and the stop: rare, so forced.
+    #[test]
+    fn a_signal_that_stops_a_thread_is_handed_on() {
+        let script = "trap 'echo caught' USR1; echo ready; for i in $(seq 500); do sleep 0.01; done";
+        let mut shell = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(shell.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "ready");
+        let mut stopper = Stopper::new(shell.id());
+        seize(id(shell.id())).unwrap();
+        kill_process(Pid::from_child(&shell), Signal::USR1).unwrap();
+        let begin = Instant::now();
+        loop {
+            assert!(begin.elapsed() < Duration::from_secs(20));
+            match signal_of_stop(id(shell.id())) {
+                Ok(libc::SIGUSR1) => break,
+                // The end of the shell's `sleep` is a signal too.
+                Ok(other) => {
+                    detach(id(shell.id()), other).unwrap();
+                    seize(id(shell.id())).unwrap();
+                }
+                Err(_) => thread::sleep(NAP),
+            }
+        }
+        stopper.stopped.push(shell.id());
+        drop(Stopped(&mut stopper));
+        assert_eq!(stopper.counts().stopped, 1);
+        assert_eq!(lines.next().unwrap().unwrap(), "caught");
+        shell.kill().unwrap();
+        shell.wait().unwrap();
+    }
+}
