@@ -27,10 +27,12 @@ impl RecordingLine {
         let (progress, seen) = (progress.clone(), Arc::clone(&over));
         let thread = thread::spawn(move || {
             let line = ProgressBar::new_spinner();
+            if let Ok(style) = ProgressStyle::with_template("{msg}") {
+                line.set_style(style);
+            }
             let begin = Instant::now();
             while !seen.load(Ordering::Relaxed) {
                 line.set_message(describe(&progress, begin.elapsed().as_secs_f64()));
-                line.tick();
                 thread::park_timeout(REFRESH);
             }
             line.finish_and_clear();

@@ -1,7 +1,7 @@
 //! Writing a profile in the formats of other tools, one file per format.
 //!
 //! An exporter reads the samples once, as a stream, into either counts per distinct stack
-//! ([`counts`]) or a compact log per thread ([`timeline`]), and writes from that. Memory is a small
+//! (`counts`) or a compact log per thread (`timeline`), and writes from that. Memory is a small
 //! multiple of the tables plus, where order matters, a few bytes per sample.
 //!
 //! Rules that hold for every format:
