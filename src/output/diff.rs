@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use slowpath_profile::view::{Diff, FunctionDelta};
 
 use super::table::{named_place, shown_path};
-use super::text::{Style, columns, escaped, thousands, wrap};
+use super::text::{Style, columns, counted, escaped, wrap};
 
 const ROWS: usize = 20;
 /// Changes below this share are noise of any recording.
@@ -36,7 +36,7 @@ pub(crate) fn render(diff: &Diff, style: Style) -> String {
     }
     let more = match rows.len().saturating_sub(ROWS) {
         0 => String::new(),
-        more => format!("; {} more functions changed", thousands(more as u64)),
+        more => format!("; {} not shown", counted(more as u64, "function")),
     };
     let note = format!(
         "self before and after in % of {} and {}; self and total: change in points{more}",

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use slowpath_profile::view::{FunctionRow, Functions, LineRow, Split};
 use slowpath_profile::{FunctionKind, Tables, view};
 
-use super::text::{Style, columns, cut_end, cut_start, escaped, percent, thousands, wrap};
+use super::text::{Style, columns, counted, cut_end, cut_start, escaped, percent, thousands, wrap};
 
 const ROWS: usize = 15;
 const LINES: usize = 5;
@@ -54,7 +54,7 @@ fn hottest(out: &mut String, functions: &Functions, style: Style) {
     let gil = if with_gil { "; GIL: part of self that waited for it" } else { "" };
     let more = match rows.len().saturating_sub(ROWS) {
         0 => String::new(),
-        more => format!("; {} more functions", thousands(more as u64)),
+        more => format!("; {} not shown", counted(more as u64, "function")),
     };
     let note = format!("in % of {} {what}{gil}{more}", thousands(base));
     let _ = writeln!(out, "{}", style.faint(&wrap(&note, style.width, 2)));
