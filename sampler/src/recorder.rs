@@ -99,11 +99,16 @@ impl Recorder {
         }
     }
 
-    /// Withdraws the stacks of pending samples that name one of `functions`, because those code
+    /// How many samples have not been handed on.
+    pub fn pending(&self) -> usize {
+        self.batch.samples.len()
+    }
+
+    /// Withdraws the stacks of pending samples from position `since` on that name one of `functions`, because those code
     /// objects were not what they seemed to be. Returns how many samples that were.
-    pub fn withdraw_functions(&mut self, functions: &[FunctionId]) -> u64 {
+    pub fn withdraw_functions(&mut self, functions: &[FunctionId], since: usize) -> u64 {
         let mut withdrawn = 0;
-        for sample in &mut self.batch.samples {
+        for sample in self.batch.samples.iter_mut().skip(since) {
             let Some(stack) = sample.stack else { continue };
             let names = |frame| {
                 self.tables.frames.get(frame).is_some_and(|frame| functions.contains(&frame.function))

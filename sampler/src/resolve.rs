@@ -58,6 +58,9 @@ impl Resolver<'_> {
         let shared = shared.count();
         last.frames.truncate(shared);
         self.codes.settle();
+        if !self.codes.counts_changes() {
+            frames.iter().for_each(|frame| self.codes.note_use(frame.code));
+        }
         let reads = self.codes.reads();
         for frame in frames.iter().rev().skip(shared) {
             let outer = last.frames.last().copied();

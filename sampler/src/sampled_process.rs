@@ -29,6 +29,12 @@ impl Counters {
         }
     }
 
+    /// Counts samples that were valid and are withdrawn.
+    pub(crate) fn withdraw(&mut self, samples: u64) {
+        self.valid = self.valid.saturating_sub(samples);
+        self.dropped += samples;
+    }
+
     /// Adds the counts of another process.
     pub(crate) fn add(&mut self, other: &Self) {
         self.samples += other.samples;

@@ -53,6 +53,9 @@ pub(crate) struct ProcessSampler {
     frames: Vec<RawFrame>,
     refreshed_ns: Option<u64>,
     window_ticks: u32,
+    /// Position among the pending samples at which the window and the tick began.
+    window_begins: usize,
+    tick_begins: usize,
     /// Stops the threads that are read, if asked for.
     stopper: Option<Stopper>,
     counters: Counters,
@@ -109,6 +112,8 @@ impl ProcessSampler {
             frames: Vec::new(),
             refreshed_ns: None,
             window_ticks: 0,
+            window_begins: 0,
+            tick_begins: 0,
             stopper: blocking.then(|| Stopper::new(found.pid)),
             counters: Counters::default(),
         }
@@ -187,27 +192,23 @@ impl ProcessSampler {
         }
     }
 
-    /// Ends a window of code objects that are compared together, where no counter tells of changes:
-    /// after every tick while code objects come and go.
-    fn close_window(&mut self, recorder: &mut Recorder) {
-        self.window_ticks += 1;
-        let window = if self.codes.is_churning() { 1 } else { WINDOW_TICKS };
-        if !self.codes.counts_changes() && self.window_ticks >= window {
-            self.verify_window(recorder);
-        }
-    }
-
-    /// Before 3.12: makes sure that the code objects of the last samples were what they seemed to be.
-    pub(crate) fn verify_window(&mut self, recorder: &mut Recorder) {
-        self.window_ticks = 0;
-        let gone = self.codes.verify_window(&self.memory, &self.layout);
-        if gone.is_empty() {
+    /// Before 3.12, makes sure after a tick that code objects were what they seemed to be: the young
+    /// ones now, the others when a window of ticks ends.
+    fn verify_codes(&mut self, window_ends: bool, recorder: &mut Recorder) {
+        if self.codes.counts_changes() {
             return;
         }
-        self.tracks.iter_mut().for_each(|track| track.last.clear());
-        let withdrawn = recorder.withdraw_functions(&gone);
-        self.counters.valid -= withdrawn.min(self.counters.valid);
-        self.counters.dropped += withdrawn;
+        let gone = self.codes.verify(&self.memory, &self.layout, window_ends);
+        if !gone.is_empty() {
+            self.tracks.iter_mut().for_each(|track| track.last.clear());
+            let since = if window_ends { self.window_begins } else { self.tick_begins };
+            let withdrawn = recorder.withdraw_functions(&gone, since);
+            self.counters.withdraw(withdrawn);
+        }
+        if window_ends {
+            self.window_ticks = 0;
+            self.window_begins = recorder.pending();
+        }
     }
 
     fn sample_thread(
@@ -365,6 +366,7 @@ impl SampledProcess for ProcessSampler {
         if due {
             self.refresh(now_ns, options, recorder)?;
         }
+        self.tick_begins = recorder.pending();
         self.choose(now_ns, options)?;
         let mut stopper = self.stopper.take();
         let stopped = stopper.as_mut().map(|stopper| {
@@ -375,11 +377,14 @@ impl SampledProcess for ProcessSampler {
         drop(stopped);
         self.stopper = stopper;
         read?;
-        self.close_window(recorder);
+        self.window_ticks += 1;
+        self.verify_codes(self.window_ticks >= WINDOW_TICKS, recorder);
         Ok(())
     }
 
     fn close(&mut self, recorder: &mut Recorder) {
-        self.verify_window(recorder);
+        self.verify_codes(true, recorder);
+        // What is pending is handed on after this.
+        self.window_begins = 0;
     }
 }

@@ -4,7 +4,7 @@
 //! the same addresses for others. CPython 3.12+ has a counter in the interpreter state that moves
 //! when code objects come (and go); while it stands still, every entry holds. When it has moved, each
 //! entry is compared with memory before it is used again. Before 3.12 there is no such counter: see
-//! [`CodeCache::verify_window`].
+//! [`CodeCache::verify`].
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use slowpath_profile::{FrameId, Function, FunctionId, FunctionKind, Tables};
@@ -16,8 +16,9 @@ use crate::read::code::{Code, CodeError};
 /// Entries kept; a program with more code objects starts over.
 const MAX_ENTRIES: usize = 200_000;
 
-/// Windows without a replaced code object after which a program counts as quiet.
-const QUIET_WINDOWS: u32 = 256;
+/// Comparisons after which a code object counts as settled: most that die, die young (the code of a
+/// module, what `exec` compiles).
+const SETTLED: u32 = 64;
 
 /// A code object and what the recorder calls it.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Entry {
     frames: Vec<Option<FrameId>>,
     /// The epoch in which it was last known to be in memory.
     verified: u64,
+    /// How often it was found unchanged after a tick that used it.
+    comparisons: u32,
     /// Its number in the order of reading.
     number: u64,
 }
@@ -56,7 +59,7 @@ impl Entry {
 }
 
 /// Code objects by address.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct CodeCache {
     entries: FxHashMap<u64, Entry>,
     /// Types that are `PyCode_Type` (one per process; more only if memory is hostile).
@@ -68,31 +71,12 @@ pub struct CodeCache {
     volatile: FxHashSet<u64>,
     /// Code objects used since the last comparison, where no counter tells of changes.
     window: FxHashSet<u64>,
-    /// Windows since a code object was last found replaced.
-    quiet_windows: u32,
     /// How often an address was found reused.
     reused: u64,
     /// How many code objects have been read.
     reads: u64,
     /// Entries with at least this number have been read since [`CodeCache::settle`].
     fresh_from: u64,
-}
-
-impl Default for CodeCache {
-    fn default() -> Self {
-        Self {
-            entries: FxHashMap::default(),
-            code_types: FxHashSet::default(),
-            epoch: 0,
-            generation: None,
-            volatile: FxHashSet::default(),
-            window: FxHashSet::default(),
-            quiet_windows: QUIET_WINDOWS,
-            reused: 0,
-            reads: 0,
-            fresh_from: 0,
-        }
-    }
 }
 
 impl CodeCache {
@@ -116,9 +100,6 @@ impl CodeCache {
         addr: u64,
         tables: &mut Tables,
     ) -> Result<&mut Entry, CodeError> {
-        if self.generation.is_none() {
-            self.window.insert(addr);
-        }
         if let Some(entry) = self.entries.get_mut(&addr) {
             let must_compare = entry.verified != self.epoch || self.volatile.contains(&addr);
             if !must_compare || entry.code.is_still_there(memory, layout) {
@@ -162,24 +143,42 @@ impl CodeCache {
         self.entries.get(&addr)
     }
 
-    /// Compares all code objects used since the last call with memory, where no counter tells of
-    /// changes (before 3.12). Returns the functions that turned out to be gone: samples of the window
-    /// that name them may have meant another function, and are withdrawn.
+    /// Notes that a stack names the code object at `addr`, where no counter tells of changes.
+    pub fn note_use(&mut self, addr: u64) {
+        self.window.insert(addr);
+    }
+
+    /// Compares code objects that were used with memory, where no counter tells of changes (before
+    /// 3.12): the young ones after every tick, all of them when the window of ticks ends. Returns the
+    /// functions that are gone: samples since the last comparison that name them may have meant
+    /// another function, and are withdrawn.
     ///
     /// A code object that is the same at both ends of a window was the same throughout, unless its
     /// address was used by another and then by an identical one; an address that was once seen to
     /// change is therefore compared at each use from then on.
-    pub fn verify_window(&mut self, memory: &dyn Memory, layout: &Layout) -> Vec<FunctionId> {
-        self.quiet_windows = self.quiet_windows.saturating_add(1);
+    pub fn verify(&mut self, memory: &dyn Memory, layout: &Layout, window_ends: bool) -> Vec<FunctionId> {
         let mut gone = Vec::new();
-        for addr in std::mem::take(&mut self.window) {
-            let Some(entry) = self.entries.get(&addr) else { continue };
+        let window = std::mem::take(&mut self.window);
+        for &addr in &window {
+            let Some(entry) = self.entries.get_mut(&addr) else { continue };
+            if entry.comparisons >= SETTLED && !window_ends {
+                continue;
+            }
+            entry.comparisons += 1;
             if !entry.code.is_still_there(memory, layout) {
                 gone.push(entry.function);
                 self.forget(addr);
             }
         }
+        if !window_ends {
+            self.window = window;
+        }
         gone
+    }
+
+    /// Whether a counter of the interpreter tells of changes.
+    pub fn counts_changes(&self) -> bool {
+        self.generation.is_some()
     }
 
     /// Has these code objects compared with memory before they are used again.
@@ -191,21 +190,10 @@ impl CodeCache {
         }
     }
 
-    /// Whether a counter of the interpreter tells of changes.
-    pub fn counts_changes(&self) -> bool {
-        self.generation.is_some()
-    }
-
-    /// Whether code objects have been replaced lately: then a window should be short.
-    pub fn is_churning(&self) -> bool {
-        self.quiet_windows < QUIET_WINDOWS
-    }
-
     fn forget(&mut self, addr: u64) {
         self.entries.remove(&addr);
         self.volatile.insert(addr);
         self.reused += 1;
-        self.quiet_windows = 0;
     }
 
     fn read(
@@ -224,7 +212,7 @@ impl CodeCache {
         let function = intern_function(&code, tables);
         let number = self.reads;
         self.reads += 1;
-        Ok(Entry { code, function, frames: Vec::new(), verified: self.epoch, number })
+        Ok(Entry { code, function, frames: Vec::new(), verified: self.epoch, comparisons: 0, number })
     }
 }
 

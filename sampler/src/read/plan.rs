@@ -15,6 +15,8 @@ use crate::read::threads::ThreadRef;
 const MAX_CHUNKS: usize = 2_048;
 /// Upper bound of one chunk's size.
 const MAX_CHUNK_BYTES: u64 = 64 << 20;
+/// `_PyCFrame`s that are predicted.
+const MAX_CFRAMES: usize = 4;
 /// Bytes copied beyond the last known top, so that a few more calls still fit.
 const SLACK_BYTES: u64 = 768;
 /// `offsetof(_PyStackChunk, data)`: `previous`, `size`, `top`.
@@ -64,10 +66,14 @@ pub enum Attempt {
 pub struct Plan {
     thread: ThreadRef,
     chunks: Vec<Chunk>,
-    cframe: u64,
+    /// `_PyCFrame`s that the thread state pointed to lately, the last first (3.11-3.12): each nested
+    /// call from C has its own, so programs alternate between a few.
+    cframes: Vec<u64>,
     outside: Vec<Outside>,
     /// Numbers of the ranges in the image that the plan was last added to.
     at: std::ops::Range<usize>,
+    /// Number of the first chunk in that image.
+    first_chunk: usize,
     /// Number of the first range of `outside` in that image.
     first_outside: usize,
     /// Numbers of the ranges outside the data stack that the last walk used.
@@ -80,9 +86,10 @@ impl Plan {
         Self {
             thread,
             chunks: Vec::new(),
-            cframe: 0,
+            cframes: Vec::new(),
             outside: Vec::new(),
             at: 0..0,
+            first_chunk: 0,
             first_outside: 0,
             hits: Vec::new(),
         }
@@ -92,10 +99,11 @@ impl Plan {
     pub fn add_to(&mut self, layout: &Layout, image: &mut Image) {
         let first = image.add(Range::new(self.thread.addr, layout.thread.size));
         if let FrameLink::CFrame { current_frame, .. } = layout.thread.frame {
-            // An address that is not known yet still takes its place, as an empty range.
-            let len = if self.cframe == 0 { 0 } else { current_frame + 8 };
-            image.add(Range::new(self.cframe, len));
+            for addr in &self.cframes {
+                image.add(Range::new(*addr, current_frame + 8));
+            }
         }
+        self.first_chunk = image.len();
         for chunk in &self.chunks {
             image.add(Range::new(chunk.addr, chunk.used as usize));
         }
@@ -132,10 +140,10 @@ impl Plan {
             // Something of the prediction is not mapped any more: begin anew.
             self.chunks.clear();
             self.outside.clear();
+            self.cframes.clear();
             return Attempt::Learned;
         }
-        let first_chunk = self.at.start + 1 + usize::from(is_cframe(layout));
-        let first_outside = self.first_outside;
+        let (first_chunk, first_outside) = (self.first_chunk, self.first_outside);
         let (size, end) = (layout.frame.size, self.at.end);
         let hits = &mut self.hits;
         let lookup = |addr| {
@@ -179,11 +187,12 @@ impl Plan {
             FrameLink::Direct(offset) => state.u64_at(offset),
             FrameLink::CFrame { cframe, current_frame } => {
                 let addr = state.u64_at(cframe)?;
-                if addr != self.cframe {
-                    self.cframe = addr;
+                let Some(position) = self.cframes.iter().position(|known| *known == addr) else {
+                    self.cframes.truncate(MAX_CFRAMES - 1);
+                    self.cframes.insert(0, addr);
                     return None;
-                }
-                image.range(self.at.start + 1)?.u64_at(current_frame)
+                };
+                image.range(self.at.start + 1 + position)?.u64_at(current_frame)
             }
         }
     }
@@ -238,10 +247,6 @@ impl Plan {
         }
         if learned { Attempt::Learned } else { Attempt::Broken }
     }
-}
-
-fn is_cframe(layout: &Layout) -> bool {
-    matches!(layout.thread.frame, FrameLink::CFrame { .. })
 }
 
 fn within(chunk: &Chunk, addr: u64, len: usize) -> bool {
