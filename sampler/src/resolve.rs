@@ -5,7 +5,7 @@ use slowpath_profile::{Frame, FrameId, Function, FunctionKind, Span, StackId, Ta
 use crate::layout::spec::Layout;
 use crate::process::memory::{Bytes, Memory};
 use crate::read::code_cache::CodeCache;
-use crate::read::stack::{RawFrame, edge_is_possible, has_returned};
+use crate::read::stack::{RawFrame, edge_is_possible, has_returned, leaf_has_left};
 
 /// The last believed stack of a thread, the root first: what it shares with the next one needs
 /// neither validation nor interning again.
@@ -45,6 +45,9 @@ pub(crate) struct Resolver<'a> {
     pub(crate) codes: &'a mut CodeCache,
     /// Where names go.
     pub(crate) tables: &'a mut Tables,
+    /// The frames cannot be torn (the thread was stopped, or several reads agree): believe them even
+    /// where they look unlikely.
+    pub(crate) certain: bool,
 }
 
 impl Resolver<'_> {
@@ -54,6 +57,9 @@ impl Resolver<'_> {
         frames: &[RawFrame],
         last: &mut LastStack,
     ) -> Result<Option<StackId>, Doubt> {
+        if !self.certain && leaf_has_left(self.layout, frames) {
+            return Err(Doubt::Torn);
+        }
         let shared = frames.iter().rev().zip(&last.frames).take_while(|(frame, (known, _))| *frame == known);
         let shared = shared.count();
         last.frames.truncate(shared);
@@ -86,14 +92,14 @@ impl Resolver<'_> {
     ) -> Result<Option<StackId>, Doubt> {
         if let Some((outer, _)) = &outer {
             let code = self.codes.peek(outer.code).ok_or(Doubt::Torn)?;
-            if !edge_is_possible(frame, outer, &code.code) {
+            if !self.certain && !edge_is_possible(frame, outer, &code.code) {
                 return Err(Doubt::Torn);
             }
         }
         let parent = outer.and_then(|(_, stack)| stack);
         let entry =
             self.codes.get(self.memory, self.layout, frame.code, self.tables).map_err(|_| Doubt::Torn)?;
-        if has_returned(frame, &entry.code) {
+        if !self.certain && has_returned(frame, &entry.code) {
             return Err(Doubt::Torn);
         }
         let offset = entry.code.offset_of(frame.instruction).ok_or(Doubt::Torn)?;

@@ -199,7 +199,7 @@ impl Taker<'_> {
             if image.fill(self.memory).is_err() {
                 break;
             }
-            match plan.read(self.memory, self.layout, &image, &mut frames) {
+            match plan.read(self.memory, self.layout, &image, self.options.blocking, &mut frames) {
                 Attempt::Gone => break,
                 Attempt::Learned => {}
                 Attempt::Broken => broken += 1,
@@ -209,6 +209,7 @@ impl Taker<'_> {
                         layout: self.layout,
                         codes: &mut self.codes,
                         tables: &mut self.tables,
+                        certain: self.options.blocking || broken >= TRIES / 2,
                     };
                     if resolver.resolve(&frames, &mut LastStack::default()).is_ok() {
                         let quality = match (attempt, broken) {

@@ -31,6 +31,8 @@ pub(crate) struct Track {
     pub(crate) last: LastStack,
     /// Its stack is read at this tick.
     pub(crate) awake: bool,
+    /// It is stopped while it is read.
+    pub(crate) stopped: bool,
     /// How often it will still be asked for its name.
     pub(crate) naming_left: u8,
     /// Found again in the last reading of the thread list.
@@ -82,6 +84,7 @@ impl Track {
             plan: Plan::new(thread),
             last: LastStack::default(),
             awake: false,
+            stopped: false,
             naming_left: 0,
             alive: true,
             os,

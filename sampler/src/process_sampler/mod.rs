@@ -11,7 +11,7 @@ use crate::layout::spec::Layout;
 use crate::options::SampleOptions;
 use crate::process::linux::LiveMemory;
 use crate::process::memory::MemoryError;
-use crate::process::stop::{MAX_WAIT, Stopper};
+use crate::process::stop::{MAX_WAIT, Stopped, Stopper};
 use crate::process::threads::FileBudget;
 use crate::read::code_cache::CodeCache;
 use crate::read::image::Image;
@@ -31,6 +31,8 @@ const TRIES: u32 = 24;
 const LESSONS: u32 = 64;
 /// Broken reads in a row after which it may be the known code objects that are wrong.
 const DISTRUST: u32 = 3;
+/// Reads in a row that must agree with the one before for an unlikely stack to be believed.
+const AGREEING: u32 = 3;
 /// Ticks between two comparisons of code objects, where no counter tells of changes.
 const WINDOW_TICKS: u32 = 16;
 
@@ -51,6 +53,8 @@ pub(crate) struct ProcessSampler {
     /// For reading one thread again.
     single: Image,
     frames: Vec<RawFrame>,
+    /// The frames of the last read that was not believed.
+    doubted: Vec<RawFrame>,
     refreshed_ns: Option<u64>,
     window_ticks: u32,
     /// Position among the pending samples at which the window and the tick began.
@@ -110,6 +114,7 @@ impl ProcessSampler {
             image: Image::default(),
             single: Image::default(),
             frames: Vec::new(),
+            doubted: Vec::new(),
             refreshed_ns: None,
             window_ticks: 0,
             window_begins: 0,
@@ -284,6 +289,7 @@ impl ProcessSampler {
     fn read_thread(&mut self, number: usize, recorder: &mut Recorder) -> Option<(Option<StackId>, Quality)> {
         let (mut broken, mut lessons) = (0, 0);
         let mut first = true;
+        let mut agreeing = 0;
         while broken < TRIES && lessons < LESSONS {
             let track = &mut self.tracks[number];
             if !first {
@@ -293,7 +299,7 @@ impl ProcessSampler {
             }
             let image = if first { &self.image } else { &self.single };
             first = false;
-            let attempt = track.plan.read(&self.memory, &self.layout, image, &mut self.frames);
+            let attempt = track.plan.read(&self.memory, &self.layout, image, track.stopped, &mut self.frames);
             match attempt {
                 Attempt::Gone => {
                     self.refreshed_ns = None;
@@ -307,6 +313,7 @@ impl ProcessSampler {
                         layout: &self.layout,
                         codes: &mut self.codes,
                         tables: &mut recorder.tables,
+                        certain: track.stopped || agreeing >= AGREEING,
                     };
                     match resolver.resolve(&self.frames, &mut track.last) {
                         Ok(stack) => {
@@ -321,6 +328,9 @@ impl ProcessSampler {
                         }
                         Err(Doubt::Torn) => {
                             broken += 1;
+                            let agrees = self.doubted == self.frames;
+                            agreeing = if agrees { agreeing + 1 } else { 0 };
+                            self.doubted.clone_from(&self.frames);
                             if broken == DISTRUST {
                                 self.codes.distrust(self.frames.iter().map(|frame| frame.code));
                             }
@@ -373,6 +383,10 @@ impl SampledProcess for ProcessSampler {
             let tids = self.tids_to_stop();
             stopper.stop(&tids, MAX_WAIT)
         });
+        let tids = stopped.as_ref().map_or(&[][..], Stopped::tids);
+        for track in &mut self.tracks {
+            track.stopped = tids.contains(&track.entry.native_id);
+        }
         let read = self.read_all(now_ns, options, recorder);
         drop(stopped);
         self.stopper = stopper;

@@ -114,12 +114,14 @@ impl Plan {
         self.at = first..image.len();
     }
 
-    /// Walks the stack in the image, learning what was missing.
+    /// Walks the stack in the image, learning what was missing. `certain`: the thread stands still, so
+    /// what looks broken is a moment between two states.
     pub fn read(
         &mut self,
         memory: &dyn Memory,
         layout: &Layout,
         image: &Image,
+        certain: bool,
         frames: &mut Vec<RawFrame>,
     ) -> Attempt {
         // Those of the walk before lie in another image; a stack without frames makes no new ones.
@@ -143,8 +145,26 @@ impl Plan {
             self.cframes.clear();
             return Attempt::Learned;
         }
+        match self.walk_from(memory, layout, image, current, frames) {
+            Attempt::Broken if certain => match self.frame_below(memory, layout, state) {
+                Some(caller) => self.walk_from(memory, layout, image, caller, frames),
+                None => Attempt::Broken,
+            },
+            attempt => attempt,
+        }
+    }
+
+    fn walk_from(
+        &mut self,
+        memory: &dyn Memory,
+        layout: &Layout,
+        image: &Image,
+        current: u64,
+        frames: &mut Vec<RawFrame>,
+    ) -> Attempt {
         let (first_chunk, first_outside) = (self.first_chunk, self.first_outside);
         let (size, end) = (layout.frame.size, self.at.end);
+        self.hits.clear();
         let hits = &mut self.hits;
         let lookup = |addr| {
             if let Some(bytes) = image.at(first_chunk..first_outside, addr, size) {
@@ -163,6 +183,16 @@ impl Plan {
             Walk::Broken => Attempt::Broken,
             Walk::Missing(addr) => self.learn(memory, layout, addr),
         }
+    }
+
+    /// The frame that called C code which is about to enter Python: between the two, 3.11 and 3.12
+    /// have a `_PyCFrame` whose `current_frame` is not set yet; the one below (`previous`, the next
+    /// field) is what runs. Only of use while the thread stands still.
+    fn frame_below(&self, memory: &dyn Memory, layout: &Layout, state: &[u8]) -> Option<u64> {
+        let FrameLink::CFrame { cframe, current_frame } = layout.thread.frame else { return None };
+        let newest = state.u64_at(cframe)?;
+        let below = memory.read_u64(newest.checked_add(current_frame as u64 + 8)?).ok()?;
+        memory.read_u64(below.checked_add(current_frame as u64)?).ok().filter(|frame| *frame != 0)
     }
 
     /// Notes which frames outside the data stack the believed stack had, so that the next prediction

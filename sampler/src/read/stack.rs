@@ -212,6 +212,14 @@ pub fn has_returned<C: CodeFacts + ?Sized>(frame: &RawFrame, code: &C) -> bool {
     frame.value_stack == ValueStack::Empty && code.has_locals()
 }
 
+/// Whether the leaf may be what a call has left behind. 3.11 does not empty a frame on return, so one
+/// that C code called, of whose caller nothing can be demanded, must say that it runs.
+pub fn leaf_has_left(layout: &Layout, frames: &[RawFrame]) -> bool {
+    let keeps_on_return = layout.frame.is_entry.is_some();
+    keeps_on_return
+        && frames.first().is_some_and(|leaf| !leaf.inlined && leaf.value_stack != ValueStack::InUse)
+}
+
 /// Whether `inner` can have been called from `outer`: see the module's list.
 pub fn edge_is_possible<C: CodeFacts + ?Sized>(inner: &RawFrame, outer: &RawFrame, outer_code: &C) -> bool {
     if inner.inlined && (outer.value_stack == ValueStack::InUse || !outer_code.can_call(outer.instruction)) {
