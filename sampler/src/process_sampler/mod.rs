@@ -1,5 +1,7 @@
 //! Samples one process: one vectored read per tick for all its threads, then a local walk.
 
+use std::time::Duration;
+
 use slowpath_profile::{
     BuildFlags, Mode, Process, ProcessId, Quality, Sample, SampleFlags, StackId, ThreadState,
 };
@@ -7,11 +9,11 @@ use slowpath_profile::{
 mod roster;
 
 use crate::heads::{Head, HeadPlan};
-use crate::layout::spec::Layout;
+use crate::layout::spec::{FrameLink, Layout};
 use crate::options::SampleOptions;
 use crate::process::linux::LiveMemory;
 use crate::process::memory::MemoryError;
-use crate::process::stop::{MAX_WAIT, Stopped, Stopper};
+use crate::process::stop::{MAX_WAIT, Stopper};
 use crate::process::threads::FileBudget;
 use crate::read::code_cache::CodeCache;
 use crate::read::image::Image;
@@ -33,6 +35,10 @@ const LESSONS: u32 = 64;
 const DISTRUST: u32 = 3;
 /// Reads in a row that must agree with the one before for an unlikely stack to be believed.
 const AGREEING: u32 = 3;
+/// Stops of a thread that is caught between two states.
+const STOPS: u32 = 8;
+/// For how long it runs in between.
+const STEP: Duration = Duration::from_micros(30);
 /// Ticks between two comparisons of code objects, where no counter tells of changes.
 const WINDOW_TICKS: u32 = 16;
 
@@ -186,6 +192,56 @@ impl ProcessSampler {
     pub(crate) fn read_again(&mut self) -> Result<usize, MemoryError> {
         self.image.fill(&self.memory)?;
         Ok(self.image.filled())
+    }
+
+    /// As [`Self::read_all`] with the threads stopped that are read. A thread that was caught between
+    /// two states, so that no stack can be read, is let go and stopped again.
+    fn read_stopped(
+        &mut self,
+        stopper: &mut Stopper,
+        now_ns: u64,
+        options: &SampleOptions,
+        recorder: &mut Recorder,
+    ) -> Result<(), MemoryError> {
+        let tids = self.tids_to_stop();
+        for attempt in 0.. {
+            let stopped = stopper.stop(&tids, MAX_WAIT);
+            for track in &mut self.tracks {
+                track.stopped = stopped.tids().contains(&track.entry.native_id);
+            }
+            if attempt == STOPS || !self.is_between_states() {
+                let read = self.read_all(now_ns, options, recorder);
+                drop(stopped);
+                return read;
+            }
+            drop(stopped);
+            // Stopped again at once, it would not have moved.
+            std::thread::sleep(STEP);
+        }
+        Ok(())
+    }
+
+    /// Whether a stopped thread stands where its stack cannot be read. Known of 3.11 and 3.12 alone,
+    /// which keep the current frame outside the thread state.
+    fn is_between_states(&mut self) -> bool {
+        if !matches!(self.layout.thread.frame, FrameLink::CFrame { .. }) {
+            return false;
+        }
+        for track in self.tracks.iter_mut().filter(|track| track.awake && track.stopped) {
+            for _ in 0..LESSONS {
+                self.single.clear();
+                track.plan.add_to(&self.layout, &mut self.single);
+                if self.single.fill(&self.memory).is_err() {
+                    break;
+                }
+                match track.plan.read(&self.memory, &self.layout, &self.single, true, &mut self.frames) {
+                    Attempt::Learned => {}
+                    Attempt::Broken => return true,
+                    _ => break,
+                }
+            }
+        }
+        false
     }
 
     fn observe_code_changes(&mut self) {
@@ -378,19 +434,14 @@ impl SampledProcess for ProcessSampler {
         }
         self.tick_begins = recorder.pending();
         self.choose(now_ns, options)?;
-        let mut stopper = self.stopper.take();
-        let stopped = stopper.as_mut().map(|stopper| {
-            let tids = self.tids_to_stop();
-            stopper.stop(&tids, MAX_WAIT)
-        });
-        let tids = stopped.as_ref().map_or(&[][..], Stopped::tids);
-        for track in &mut self.tracks {
-            track.stopped = tids.contains(&track.entry.native_id);
+        match self.stopper.take() {
+            Some(mut stopper) => {
+                let read = self.read_stopped(&mut stopper, now_ns, options, recorder);
+                self.stopper = Some(stopper);
+                read?;
+            }
+            None => self.read_all(now_ns, options, recorder)?,
         }
-        let read = self.read_all(now_ns, options, recorder);
-        drop(stopped);
-        self.stopper = stopper;
-        read?;
         self.window_ticks += 1;
         self.verify_codes(self.window_ticks >= WINDOW_TICKS, recorder);
         Ok(())
