@@ -1,44 +1,33 @@
 //! Samples one process: one vectored read per tick for all its threads, then a local walk.
 
-use std::time::Duration;
-
 use slowpath_profile::{
     BuildFlags, Mode, Process, ProcessId, Quality, Sample, SampleFlags, StackId, ThreadState,
 };
 
+mod one_thread;
 mod roster;
+mod stopped;
 
 use crate::heads::{Head, HeadPlan};
-use crate::layout::spec::{FrameLink, Layout};
+use crate::layout::spec::Layout;
 use crate::options::SampleOptions;
 use crate::process::linux::LiveMemory;
 use crate::process::memory::MemoryError;
-use crate::process::stop::{MAX_WAIT, Stopper};
+use crate::process::stop::Stopper;
 use crate::process::threads::FileBudget;
 use crate::read::code_cache::CodeCache;
 use crate::read::image::Image;
-use crate::read::plan::Attempt;
 use crate::read::stack::RawFrame;
 use crate::read::threads::Interpreter;
 use crate::recorder::Recorder;
-use crate::resolve::{Doubt, Resolver, gc_frame};
+use crate::resolve::gc_frame;
 use crate::sampled_process::{Counters, SampledProcess};
 use crate::thread_track::{Asleep, Track};
 
 /// The thread list is read again at least so often.
 const REFRESH_NS: u64 = 100_000_000;
-/// Reads of one stack before it is given up, for broken copies.
-const TRIES: u32 = 24;
 /// Reads of one stack before it is given up, for wrong predictions: each teaches something.
 const LESSONS: u32 = 64;
-/// Broken reads in a row after which it may be the known code objects that are wrong.
-const DISTRUST: u32 = 3;
-/// Reads in a row that must agree with the one before for an unlikely stack to be believed.
-const AGREEING: u32 = 3;
-/// Stops of a thread that is caught between two states.
-const STOPS: u32 = 8;
-/// For how long it runs in between.
-const STEP: Duration = Duration::from_micros(30);
 /// Ticks between two comparisons of code objects, where no counter tells of changes.
 const WINDOW_TICKS: u32 = 16;
 
@@ -155,11 +144,6 @@ impl ProcessSampler {
         Ok(())
     }
 
-    fn tids_to_stop(&self) -> Vec<u32> {
-        let awake = self.tracks.iter().filter(|track| track.awake);
-        awake.map(|track| track.entry.native_id).filter(|tid| *tid != 0).collect()
-    }
-
     /// Copies everything that the tick needs and samples each thread.
     fn read_all(
         &mut self,
@@ -192,56 +176,6 @@ impl ProcessSampler {
     pub(crate) fn read_again(&mut self) -> Result<usize, MemoryError> {
         self.image.fill(&self.memory)?;
         Ok(self.image.filled())
-    }
-
-    /// As [`Self::read_all`] with the threads stopped that are read. A thread that was caught between
-    /// two states, so that no stack can be read, is let go and stopped again.
-    fn read_stopped(
-        &mut self,
-        stopper: &mut Stopper,
-        now_ns: u64,
-        options: &SampleOptions,
-        recorder: &mut Recorder,
-    ) -> Result<(), MemoryError> {
-        let tids = self.tids_to_stop();
-        for attempt in 0.. {
-            let stopped = stopper.stop(&tids, MAX_WAIT);
-            for track in &mut self.tracks {
-                track.stopped = stopped.tids().contains(&track.entry.native_id);
-            }
-            if attempt == STOPS || !self.is_between_states() {
-                let read = self.read_all(now_ns, options, recorder);
-                drop(stopped);
-                return read;
-            }
-            drop(stopped);
-            // Stopped again at once, it would not have moved.
-            std::thread::sleep(STEP);
-        }
-        Ok(())
-    }
-
-    /// Whether a stopped thread stands where its stack cannot be read. Known of 3.11 and 3.12 alone,
-    /// which keep the current frame outside the thread state.
-    fn is_between_states(&mut self) -> bool {
-        if !matches!(self.layout.thread.frame, FrameLink::CFrame { .. }) {
-            return false;
-        }
-        for track in self.tracks.iter_mut().filter(|track| track.awake && track.stopped) {
-            for _ in 0..LESSONS {
-                self.single.clear();
-                track.plan.add_to(&self.layout, &mut self.single);
-                if self.single.fill(&self.memory).is_err() {
-                    break;
-                }
-                match track.plan.read(&self.memory, &self.layout, &self.single, true, &mut self.frames) {
-                    Attempt::Learned => {}
-                    Attempt::Broken => return true,
-                    _ => break,
-                }
-            }
-        }
-        false
     }
 
     fn observe_code_changes(&mut self) {
@@ -339,65 +273,6 @@ impl ProcessSampler {
         let interpreter = self.interpreters.get(self.tracks[number].interpreter);
         let gil = interpreter.map_or(0, |interpreter| interpreter.gil);
         gil..gil.saturating_add(self.layout.interpreter.gil.size as u64)
-    }
-
-    /// The stack of a thread, from the tick's image or by reading again. `None`: the thread is gone.
-    fn read_thread(&mut self, number: usize, recorder: &mut Recorder) -> Option<(Option<StackId>, Quality)> {
-        let (mut broken, mut lessons) = (0, 0);
-        let mut first = true;
-        let mut agreeing = 0;
-        while broken < TRIES && lessons < LESSONS {
-            let track = &mut self.tracks[number];
-            if !first {
-                self.single.clear();
-                track.plan.add_to(&self.layout, &mut self.single);
-                self.single.fill(&self.memory).ok()?;
-            }
-            let image = if first { &self.image } else { &self.single };
-            first = false;
-            let attempt = track.plan.read(&self.memory, &self.layout, image, track.stopped, &mut self.frames);
-            match attempt {
-                Attempt::Gone => {
-                    self.refreshed_ns = None;
-                    return None;
-                }
-                Attempt::Learned => lessons += 1,
-                Attempt::Broken => broken += 1,
-                Attempt::Stack | Attempt::Truncated => {
-                    let mut resolver = Resolver {
-                        memory: &self.memory,
-                        layout: &self.layout,
-                        codes: &mut self.codes,
-                        tables: &mut recorder.tables,
-                        certain: track.stopped || agreeing >= AGREEING,
-                    };
-                    match resolver.resolve(&self.frames, &mut track.last) {
-                        Ok(stack) => {
-                            track.plan.keep();
-                            self.counters.retried += u64::from(broken);
-                            let quality = match (attempt, broken) {
-                                (Attempt::Truncated, _) => Quality::Truncated,
-                                (_, 0) => Quality::Clean,
-                                _ => Quality::Retried,
-                            };
-                            return Some((stack, quality));
-                        }
-                        Err(Doubt::Torn) => {
-                            broken += 1;
-                            let agrees = self.doubted == self.frames;
-                            agreeing = if agrees { agreeing + 1 } else { 0 };
-                            self.doubted.clone_from(&self.frames);
-                            if broken == DISTRUST {
-                                self.codes.distrust(self.frames.iter().map(|frame| frame.code));
-                            }
-                        }
-                        Err(Doubt::TreeFull) => break,
-                    }
-                }
-            }
-        }
-        self.counters.retried += u64::from(broken);
-        Some((None, Quality::Dropped))
     }
 }
 
