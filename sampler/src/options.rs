@@ -101,8 +101,6 @@ pub struct SampleOptions {
     pub blocking: bool,
     /// Follow child processes.
     pub children: bool,
-    /// Wake on the CPU on which the target runs (see `schedule`).
-    pub co_schedule: bool,
     /// Stop after so long; `None`: when the target ends or the caller says so.
     pub duration: Option<Duration>,
 }
@@ -116,7 +114,6 @@ impl Default for SampleOptions {
             gc_frames: false,
             blocking: false,
             children: false,
-            co_schedule: false,
             duration: None,
         }
     }

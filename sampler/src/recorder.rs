@@ -16,7 +16,7 @@ use slowpath_profile::{
 use crate::session::BatchSink;
 
 /// A batch is handed on when it is this old, so that a kill loses at most so much (plus the queue).
-const BATCH_AGE: Duration = Duration::from_millis(250);
+const BATCH_AGE: Duration = Duration::from_millis(500);
 /// A batch is handed on when it has so many samples.
 const BATCH_SAMPLES: usize = 16_384;
 /// Batches in flight between sampling and sink.

@@ -102,7 +102,12 @@ impl Resolver<'_> {
         if !self.certain && has_returned(frame, &entry.code) {
             return Err(Doubt::Torn);
         }
-        let offset = entry.code.offset_of(frame.instruction).ok_or(Doubt::Torn)?;
+        let offset = match entry.code.offset_of(frame.instruction) {
+            Some(offset) => offset,
+            // A frame that has just been made may hold no valid instruction yet: it is at its start.
+            None if self.certain => 0,
+            None => return Err(Doubt::Torn),
+        };
         if entry.code.is_internal {
             return Ok(parent);
         }

@@ -11,8 +11,8 @@ use crate::read::plan::Attempt;
 use crate::recorder::Recorder;
 
 /// Stops of a thread that is caught between two states.
-const STOPS: u32 = 8;
-/// For how long it runs in between.
+const STOPS: u32 = 32;
+/// For how long it may run in between, the longer the more often: it may have to wait for a CPU.
 const STEP: Duration = Duration::from_micros(30);
 
 impl ProcessSampler {
@@ -38,7 +38,7 @@ impl ProcessSampler {
             }
             drop(stopped);
             // Stopped again at once, it would not have moved.
-            std::thread::sleep(STEP);
+            std::thread::sleep(STEP * (attempt + 1));
         }
         Ok(())
     }
@@ -49,21 +49,22 @@ impl ProcessSampler {
         if !matches!(self.layout.thread.frame, FrameLink::CFrame { .. }) {
             return false;
         }
-        for track in self.tracks.iter_mut().filter(|track| track.awake && track.stopped) {
+        let (memory, layout, image) = (&self.memory, &self.layout, &mut self.single);
+        self.tracks.iter_mut().filter(|track| track.awake && track.stopped).any(|track| {
             for _ in 0..LESSONS {
-                self.single.clear();
-                track.plan.add_to(&self.layout, &mut self.single);
-                if self.single.fill(&self.memory).is_err() {
-                    break;
+                image.clear();
+                track.plan.add_to(layout, image);
+                if image.fill(memory).is_err() {
+                    return false;
                 }
-                match track.plan.read(&self.memory, &self.layout, &self.single, true, &mut self.frames) {
+                match track.plan.read(memory, layout, image, true, &mut self.frames) {
                     Attempt::Learned => {}
-                    Attempt::Broken => return true,
-                    _ => break,
+                    attempt => return attempt == Attempt::Broken,
                 }
             }
-        }
-        false
+            // What it points to leads nowhere.
+            true
+        })
     }
 
     fn tids_to_stop(&self) -> Vec<u32> {

@@ -8,7 +8,7 @@
 use crate::layout::spec::{FrameLink, Layout};
 use crate::process::memory::{Bytes, Memory, Range};
 use crate::read::image::Image;
-use crate::read::stack::{RawFrame, Walk, walk};
+use crate::read::stack::{RawFrame, Shim, Walk, walk};
 use crate::read::threads::ThreadRef;
 
 /// Upper bound of data-stack chunks of one thread (16 KiB each unless one frame needs more).
@@ -16,7 +16,12 @@ const MAX_CHUNKS: usize = 2_048;
 /// Upper bound of one chunk's size.
 const MAX_CHUNK_BYTES: u64 = 64 << 20;
 /// `_PyCFrame`s that are predicted.
-const MAX_CFRAMES: usize = 4;
+const MAX_CFRAMES: usize = 6;
+/// Upper bound of `sizeof(PyThreadState)` on 3.11-3.12 (about 400 bytes).
+const THREAD_STATE_BYTES: u64 = 4096;
+/// Variables of one call of `_PyEval_EvalFrameDefault` lie closer than this (0x70 seen), those of two
+/// nested calls farther apart (0x320 seen): its C frame is larger.
+const SAME_CALL_BYTES: u64 = 0x180;
 /// Bytes copied beyond the last known top, so that a few more calls still fit.
 const SLACK_BYTES: u64 = 768;
 /// `offsetof(_PyStackChunk, data)`: `previous`, `size`, `top`.
@@ -100,7 +105,7 @@ impl Plan {
         let first = image.add(Range::new(self.thread.addr, layout.thread.size));
         if let FrameLink::CFrame { current_frame, .. } = layout.thread.frame {
             for addr in &self.cframes {
-                image.add(Range::new(*addr, current_frame + 8));
+                image.add(Range::new(*addr, current_frame + 16));
             }
         }
         self.first_chunk = image.len();
@@ -131,7 +136,7 @@ impl Plan {
             return Attempt::Gone;
         }
         let Some(current) = self.current_frame(layout, image, state) else { return Attempt::Learned };
-        if current == 0 {
+        if current == 0 && self.may_have_no_frame(layout, state) {
             frames.clear();
             return Attempt::Stack;
         }
@@ -145,21 +150,28 @@ impl Plan {
             self.cframes.clear();
             return Attempt::Learned;
         }
-        match self.walk_from(memory, layout, image, current, frames) {
+        // A `_PyCFrame` without a frame has just been made: as broken as one with a frame of the past.
+        let attempt = match current {
+            0 => Attempt::Broken,
+            _ => self.walk_from(memory, layout, image, current, true, frames),
+        };
+        match attempt {
             Attempt::Broken if certain => match self.frame_below(memory, layout, state) {
-                Some(caller) => self.walk_from(memory, layout, image, caller, frames),
+                Some(caller) => self.walk_from(memory, layout, image, caller, false, frames),
                 None => Attempt::Broken,
             },
             attempt => attempt,
         }
     }
 
+    /// `is_newest`: `current` is what the newest `_PyCFrame` says, not one below.
     fn walk_from(
         &mut self,
         memory: &dyn Memory,
         layout: &Layout,
         image: &Image,
         current: u64,
+        is_newest: bool,
         frames: &mut Vec<RawFrame>,
     ) -> Attempt {
         let (first_chunk, first_outside) = (self.first_chunk, self.first_outside);
@@ -178,11 +190,45 @@ impl Plan {
             image.at(number..number + 1, addr, size)
         };
         match walk(layout, current, lookup, frames) {
-            Walk::Complete => Attempt::Stack,
+            Walk::Complete { shim } => match shim.filter(|_| is_newest) {
+                Some(shim) => self.check_entry(layout, image, shim),
+                None => Attempt::Stack,
+            },
             Walk::TooDeep => Attempt::Truncated,
             Walk::Broken => Attempt::Broken,
             Walk::Missing(addr) => self.learn(memory, layout, addr),
         }
+    }
+
+    /// On 3.12 the innermost shim and the newest `_PyCFrame` are variables of one call of the
+    /// interpreter, and what called it is noted twice: in the shim and in the `_PyCFrame` below. If
+    /// they do not agree, the frames are from another moment.
+    fn check_entry(&mut self, layout: &Layout, image: &Image, shim: Shim) -> Attempt {
+        let FrameLink::CFrame { cframe, current_frame } = layout.thread.frame else { return Attempt::Stack };
+        let newest = image.range(self.at.start).and_then(|state| state.u64_at(cframe));
+        if newest.is_none_or(|newest| newest.abs_diff(shim.addr) > SAME_CALL_BYTES) {
+            return Attempt::Broken;
+        }
+        let field = |addr: u64, offset: usize| {
+            let position = self.cframes.iter().position(|known| *known == addr)?;
+            image.range(self.at.start + 1 + position).and_then(|bytes| bytes.u64_at(offset))
+        };
+        let Some(below) = newest.and_then(|newest| field(newest, current_frame + 8)) else {
+            return Attempt::Broken;
+        };
+        match field(below, current_frame) {
+            Some(frame) if frame == shim.caller => Attempt::Stack,
+            Some(_) => Attempt::Broken,
+            None => {
+                self.predict_cframe(below);
+                Attempt::Learned
+            }
+        }
+    }
+
+    fn predict_cframe(&mut self, addr: u64) {
+        self.cframes.truncate(MAX_CFRAMES - 1);
+        self.cframes.insert(0, addr);
     }
 
     /// The frame that called C code which is about to enter Python: between the two, 3.11 and 3.12
@@ -218,12 +264,22 @@ impl Plan {
             FrameLink::CFrame { cframe, current_frame } => {
                 let addr = state.u64_at(cframe)?;
                 let Some(position) = self.cframes.iter().position(|known| *known == addr) else {
-                    self.cframes.truncate(MAX_CFRAMES - 1);
-                    self.cframes.insert(0, addr);
+                    self.predict_cframe(addr);
                     return None;
                 };
                 image.range(self.at.start + 1 + position)?.u64_at(current_frame)
             }
+        }
+    }
+
+    /// Whether a thread without a current frame runs no Python. Of all `_PyCFrame`s only the outermost,
+    /// which lies in the thread state itself, has none for good.
+    fn may_have_no_frame(&self, layout: &Layout, state: &[u8]) -> bool {
+        match layout.thread.frame {
+            FrameLink::Direct(_) => true,
+            FrameLink::CFrame { cframe, .. } => state
+                .u64_at(cframe)
+                .is_some_and(|addr| addr.wrapping_sub(self.thread.addr) < THREAD_STATE_BYTES),
         }
     }
 

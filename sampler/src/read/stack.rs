@@ -57,13 +57,25 @@ pub enum ValueStack {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Walk {
     /// The chain ended where chains end.
-    Complete,
+    Complete {
+        /// The innermost shim, if the chain has one.
+        shim: Option<Shim>,
+    },
     /// A frame lies at this address, which was not copied.
     Missing(u64),
     /// The chain cannot be real.
     Broken,
     /// More than [`MAX_FRAMES`] frames.
     TooDeep,
+}
+
+/// A frame of the C stack that stands for the C code that entered Python.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shim {
+    /// Its address.
+    pub addr: u64,
+    /// The frame that called that C code; 0 at the root.
+    pub caller: u64,
 }
 
 /// What one frame says.
@@ -91,10 +103,11 @@ pub fn walk<'a>(
     frames.clear();
     let mut addr = current;
     let mut rooted = true;
+    let mut shim = None;
     // Every step counts, shims included, so that a cycle ends.
     for _ in 0..MAX_FRAMES {
         if addr == 0 {
-            return if rooted { Walk::Complete } else { Walk::Broken };
+            return if rooted { Walk::Complete { shim } } else { Walk::Broken };
         }
         if !addr.is_multiple_of(8) {
             return Walk::Broken;
@@ -103,6 +116,7 @@ pub fn walk<'a>(
         let Some(link) = decode(&layout.frame, addr, bytes) else { return Walk::Broken };
         rooted = may_be_root(&layout.frame, &link);
         if link.shim {
+            shim = shim.or(Some(Shim { addr, caller: link.previous }));
             // Whatever called from here did so through C code.
             if let Some(inner) = frames.last_mut() {
                 inner.inlined = false;
@@ -129,7 +143,7 @@ pub fn walk<'a>(
         }
         addr = link.previous;
     }
-    if addr == 0 && rooted { Walk::Complete } else { Walk::TooDeep }
+    if addr == 0 && rooted { Walk::Complete { shim } } else { Walk::TooDeep }
 }
 
 /// Whether a chain may end in this frame. C code entered the outermost frame: from 3.12 on through a
