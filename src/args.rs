@@ -148,7 +148,6 @@ impl SamplingArgs {
             blocking: self.blocking,
             children: self.children,
             duration: self.duration,
-            ..SampleOptions::default()
         }
     }
 }
