@@ -4,6 +4,7 @@
 //! A recording is a sequence of batches, and so is what a live view receives. Applying the batches
 //! in order rebuilds the tables with the same ids, because tables only grow.
 
+use crate::evidence::ProcessEvidence;
 use crate::ids::Id;
 use crate::meta::{Process, Thread};
 use crate::sample::Sample;
@@ -29,6 +30,8 @@ pub struct Batch {
     pub renamed: Vec<(u32, Thread)>,
     /// Samples in the order in which they were taken; they refer to entries of this batch or before.
     pub samples: Vec<Sample>,
+    /// Evidence of processes; a later one of the same process replaces an earlier one.
+    pub evidence: Vec<ProcessEvidence>,
 }
 
 impl Batch {
@@ -93,6 +96,17 @@ impl Profile {
             }
         }
         self.samples.extend(batch.samples);
+        for evidence in batch.evidence {
+            replace(&mut self.evidence, evidence);
+        }
+    }
+}
+
+/// Adds the evidence of a process, in place of what was known of the same process.
+pub(crate) fn replace(known: &mut Vec<ProcessEvidence>, evidence: ProcessEvidence) {
+    match known.iter_mut().find(|old| old.process == evidence.process) {
+        Some(old) => *old = evidence,
+        None => known.push(evidence),
     }
 }
 

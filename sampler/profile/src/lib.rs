@@ -1,8 +1,9 @@
 //! The profile model of slowpath: what every recorder writes and every view reads.
 //!
 //! A profile is four interned tables (strings, functions, frames, stacks), the processes and threads
-//! that were seen, and a stream of samples that are one small record each. It knows no Python
-//! version, no opcode number and no address: those stay in the crate that reads interpreters.
+//! that were seen, a stream of samples that are one small record each, and [`evidence`] of why code
+//! runs as it does. It knows no opcode number and no address: those stay in the crate that reads
+//! interpreters.
 //!
 //! Invariants:
 //! - no operating system calls and no unsafe code live here;
@@ -12,8 +13,10 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod evidence;
 pub mod export;
 pub mod file;
+pub mod finding;
 pub mod ids;
 pub mod meta;
 pub mod sample;

@@ -1,5 +1,6 @@
 //! Where views and exporters take a profile from: memory, or a recording read as a stream.
 
+use crate::evidence::ProcessEvidence;
 use crate::file::FileError;
 use crate::meta::{Meta, Process, Stats, Thread};
 use crate::sample::Sample;
@@ -18,6 +19,10 @@ pub trait Source {
     fn processes(&self) -> &[Process];
     /// Threads in the order of their ids.
     fn threads(&self) -> &[Thread];
+    /// Evidence of why code runs as it does, by process; empty if none was collected.
+    fn evidence(&self) -> &[ProcessEvidence] {
+        &[]
+    }
     /// Calls `each` for every sample, in the order in which they were taken.
     fn for_each_sample(&mut self, each: &mut dyn FnMut(&Sample)) -> Result<(), FileError>;
 }
@@ -37,6 +42,8 @@ pub struct Profile {
     pub threads: Vec<Thread>,
     /// Samples in the order in which they were taken.
     pub samples: Vec<Sample>,
+    /// Evidence by process.
+    pub evidence: Vec<ProcessEvidence>,
 }
 
 impl Source for Profile {
@@ -54,6 +61,9 @@ impl Source for Profile {
     }
     fn threads(&self) -> &[Thread] {
         &self.threads
+    }
+    fn evidence(&self) -> &[ProcessEvidence] {
+        &self.evidence
     }
     fn for_each_sample(&mut self, each: &mut dyn FnMut(&Sample)) -> Result<(), FileError> {
         self.samples.iter().for_each(each);

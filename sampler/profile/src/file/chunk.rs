@@ -18,6 +18,8 @@ pub(super) const META: u8 = 1;
 pub(super) const BATCH: u8 = 2;
 /// [`crate::Stats`] as JSON; ends a complete recording.
 pub(super) const STATS: u8 = 3;
+/// [`crate::evidence::ProcessEvidence`] as JSON; replaces an earlier one of the same process.
+pub(super) const EVIDENCE: u8 = 4;
 
 /// The fixed part of a chunk.
 #[derive(Clone, Copy, Debug)]

@@ -8,6 +8,7 @@
 //! kind    = 1 description (Meta as JSON), the first chunk
 //!           2 batch: head = what is new in the tables, body = samples by column
 //!           3 statistics (Stats as JSON), ends a complete recording
+//!           4 evidence of a process (ProcessEvidence as JSON), replaces an earlier one
 //! head    = length: varint  block
 //! block   = 00 byte (all bytes equal) | 01 bytes | 02 length: varint  zstd frame
 //!         | 02+n bytes of n bits each, n = 1 to 7

@@ -4,16 +4,21 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::chunk::{self, BATCH, HEADER_BYTES, Header, META, STATS};
+use super::chunk::{self, BATCH, EVIDENCE, HEADER_BYTES, Header, META, STATS};
 use super::error::{Damage, FileError, Malformed};
 use super::limits::{Exceeded, Totals};
 use super::pack::Unpacker;
 use super::samples::SampleReader;
 use super::{FORMAT_VERSION, MAGIC, increment};
+use crate::batch;
+use crate::evidence::ProcessEvidence;
 use crate::meta::{Meta, Process, Stats, Thread};
 use crate::sample::{Quality, Sample};
 use crate::source::{Profile, Source};
 use crate::tables::Tables;
+
+/// Processes that have evidence, in one recording.
+const MAX_EVIDENCE: usize = 4096;
 
 /// Bytes before the first chunk.
 pub(super) const START_BYTES: usize = MAGIC.len() + 2;
@@ -139,6 +144,9 @@ impl<R: Read + Seek> Source for Recording<R> {
     fn threads(&self) -> &[Thread] {
         &self.profile.threads
     }
+    fn evidence(&self) -> &[ProcessEvidence] {
+        &self.profile.evidence
+    }
     fn for_each_sample(&mut self, each: &mut dyn FnMut(&Sample)) -> Result<(), FileError> {
         self.stream(each).map_err(|(_, error)| error)
     }
@@ -222,7 +230,17 @@ impl TablePass {
                 self.profile.stats = json(&chunk::decode_head(head, &mut self.unpacker)?, "statistics")?;
                 self.has_stats = true;
             }
-            META | BATCH | STATS => return Err(Malformed::new("chunk out of order: kind", header.kind)),
+            EVIDENCE if !self.has_stats => {
+                let evidence: ProcessEvidence =
+                    json(&chunk::decode_head(head, &mut self.unpacker)?, "evidence")?;
+                if self.profile.evidence.len() >= MAX_EVIDENCE {
+                    return Err(Malformed::new("processes with evidence:", MAX_EVIDENCE + 1));
+                }
+                batch::replace(&mut self.profile.evidence, evidence);
+            }
+            META | BATCH | STATS | EVIDENCE => {
+                return Err(Malformed::new("chunk out of order: kind", header.kind));
+            }
             // Of a later version, which may add kinds that can be ignored.
             _ => {}
         }

@@ -2,14 +2,15 @@
 
 use std::io::{self, Write};
 
-use super::chunk::{self, BATCH, META, STATS};
+use super::chunk::{self, BATCH, EVIDENCE, META, STATS};
 use super::error::FileError;
 use super::increment::Increment;
-use super::limits::{Exceeded, MAX_CHUNK_SAMPLES, Totals};
+use super::limits::{Exceeded, MAX_CHUNK_SAMPLES, MAX_PART, Totals};
 use super::pack::Packer;
 use super::samples::SampleWriter;
 use super::{FORMAT_VERSION, MAGIC};
 use crate::batch::Batch;
+use crate::evidence::ProcessEvidence;
 use crate::meta::{Meta, Stats};
 use crate::sample::Sample;
 
@@ -47,9 +48,21 @@ impl<W: Write> Writer<W> {
     pub fn write_batch(&mut self, batch: &Batch) -> Result<(), FileError> {
         self.check_open()?;
         // Ids of later batches would dangle if a part of this one were missing.
-        let written = self.write_pieces(batch);
+        let written = self.write_pieces(batch).and_then(|()| self.write_evidence(&batch.evidence));
         self.closed = written.is_err();
         written
+    }
+
+    fn write_evidence(&mut self, evidence: &[ProcessEvidence]) -> Result<(), FileError> {
+        for of_process in evidence {
+            // What is too large for a chunk is left out rather than the recording ended.
+            let json = json(of_process)?;
+            if json.len() as u64 <= MAX_PART {
+                let chunk = chunk::encode(EVIDENCE, &json, &[], &mut self.packer)?;
+                self.write(&chunk)?;
+            }
+        }
+        Ok(())
     }
 
     fn write_pieces(&mut self, batch: &Batch) -> Result<(), FileError> {

@@ -1,6 +1,7 @@
 //! A profile as its exporters see it under a filter.
 
 use super::filter::Filter;
+use crate::evidence::ProcessEvidence;
 use crate::file::FileError;
 use crate::ids::{Id, StackId};
 use crate::meta::{Meta, Process, Stats, Thread};
@@ -56,6 +57,9 @@ impl Source for Filtered<'_> {
     }
     fn stats(&self) -> &Stats {
         self.source.stats()
+    }
+    fn evidence(&self) -> &[ProcessEvidence] {
+        self.source.evidence()
     }
     fn tables(&self) -> &Tables {
         &self.tables

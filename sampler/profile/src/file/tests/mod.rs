@@ -35,6 +35,7 @@ fn read(file: &[u8]) -> Profile {
         processes: recording.processes().to_vec(),
         threads: recording.threads().to_vec(),
         samples,
+        evidence: recording.evidence().to_vec(),
     }
 }
 
@@ -44,6 +45,7 @@ fn batch_of(profile: &Profile) -> Batch {
         processes: profile.processes.clone(),
         threads: profile.threads.clone(),
         samples: profile.samples.clone(),
+        evidence: profile.evidence.clone(),
         ..Batch::default()
     };
     profile.tables.take_new(&mut Default::default(), &mut batch);
@@ -60,6 +62,7 @@ fn assert_same(read: &Profile, expected: &Profile) {
     assert_eq!(read.processes, expected.processes);
     assert_eq!(read.threads, expected.threads);
     assert_eq!(read.samples, expected.samples);
+    assert_eq!(read.evidence, expected.evidence);
 }
 
 mod damage;

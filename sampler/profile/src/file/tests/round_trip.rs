@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::*;
+use crate::evidence::{CodeEvidence, OpFamily, ProcessEvidence, Site};
 use crate::ids::{FrameId, FunctionId, ProcessId, StackId, StringId, ThreadId};
 use crate::meta::{Process, Thread};
 use crate::sample::ThreadState::{Idle, Running};
@@ -32,6 +33,27 @@ fn nothing_survives() {
     assert_same(&read(&file), &Profile::default());
 }
 
+#[test]
+fn the_last_evidence_of_a_process_survives() {
+    let evidence = |process, looks| ProcessEvidence {
+        process: ProcessId(process),
+        looks,
+        code: vec![CodeEvidence {
+            sites: vec![Site { family: OpFamily::LoadAttr, name: "qty".into(), ..Site::default() }],
+            ..CodeEvidence::default()
+        }],
+        ..ProcessEvidence::default()
+    };
+    let batch = |evidence| Batch { evidence, ..Batch::default() };
+    let batches = [
+        batch(vec![evidence(0, 1)]),
+        batch(vec![evidence(1, 5)]),
+        batch(vec![evidence(0, 2), evidence(0, 3)]),
+    ];
+    let file = write(&Meta::default(), &batches, Some(&Stats::default()));
+    assert_eq!(read(&file).evidence, [evidence(0, 3), evidence(1, 5)]);
+}
+
 /// Random references, which [`valid`] turns into references to what exists.
 fn any_batch() -> impl Strategy<Value = Batch> {
     let tables = (
@@ -49,7 +71,8 @@ fn any_batch() -> impl Strategy<Value = Batch> {
             frame: FrameId(frame),
         };
         let stacks = stacks.into_iter().map(node).collect();
-        Batch { strings, functions, frames, stacks, processes, threads, renamed, samples }
+        let evidence = Vec::new();
+        Batch { strings, functions, frames, stacks, processes, threads, renamed, samples, evidence }
     })
 }
 
