@@ -136,6 +136,9 @@ pub(crate) struct SamplingArgs {
     /// Pause the threads that are read while they are read: exact, but it costs the target time
     #[arg(long)]
     blocking: bool,
+    /// Sample on the core that the program runs on: exact without a pause, but it costs about 4 %
+    #[arg(long, conflicts_with = "blocking")]
+    same_core: bool,
 }
 
 impl SamplingArgs {
@@ -146,6 +149,7 @@ impl SamplingArgs {
             threads: self.threads.clone(),
             gc_frames: self.gc,
             blocking: self.blocking,
+            same_core: self.same_core,
             children: self.children,
             duration: self.duration,
         }

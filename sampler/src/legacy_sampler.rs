@@ -91,6 +91,10 @@ impl SampledProcess for LegacySampler {
         self.key.is_none_or(|key| !key.is_alive())
     }
 
+    fn running_on(&self) -> Option<u32> {
+        None
+    }
+
     fn tick(
         &mut self,
         now_ns: u64,

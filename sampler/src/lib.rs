@@ -25,6 +25,7 @@ mod process_sampler;
 pub mod read;
 pub mod recorder;
 mod resolve;
+mod same_core;
 mod sampled_process;
 mod sampling_loop;
 pub mod schedule;

@@ -99,6 +99,8 @@ pub struct SampleOptions {
     pub gc_frames: bool,
     /// Pause the threads that are read while they are read (ptrace).
     pub blocking: bool,
+    /// Sample on the CPU of the thread that is read.
+    pub same_core: bool,
     /// Follow child processes.
     pub children: bool,
     /// Stop after so long; `None`: when the target ends or the caller says so.
@@ -113,6 +115,7 @@ impl Default for SampleOptions {
             threads: ThreadFilter::All,
             gc_frames: false,
             blocking: false,
+            same_core: false,
             children: false,
             duration: None,
         }

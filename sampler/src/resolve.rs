@@ -64,7 +64,10 @@ impl Resolver<'_> {
         let shared = shared.count();
         last.frames.truncate(shared);
         self.codes.settle();
-        if !self.codes.counts_changes() {
+        if self.codes.counts_changes() {
+            let unknown = frames.iter().rev().skip(shared).map(|frame| frame.code);
+            self.codes.refresh(self.memory, self.layout, unknown);
+        } else {
             frames.iter().for_each(|frame| self.codes.note_use(frame.code));
         }
         let reads = self.codes.reads();

@@ -56,6 +56,8 @@ pub(crate) trait SampledProcess {
     fn counters(&self) -> Counters;
     /// Whether the process has ended or runs another program.
     fn is_over(&self) -> bool;
+    /// The CPU of a thread that runs Python code now, if the kernel says.
+    fn running_on(&self) -> Option<u32>;
     /// Takes one sample of each wanted thread.
     fn tick(
         &mut self,

@@ -14,6 +14,7 @@ use crate::process::memory::MemoryError;
 use crate::process::threads::FileBudget;
 use crate::process_sampler::ProcessSampler;
 use crate::recorder::Recorder;
+use crate::same_core::SameCore;
 use crate::sampled_process::{Counters, SampledProcess};
 use crate::schedule::Schedule;
 use crate::session::{BatchSink, End, Found, Outcome, Progress, StopFlag, find, may_pass};
@@ -47,6 +48,7 @@ pub(crate) struct Loop<'a> {
     tree: Option<ProcessTree>,
     candidates: Vec<Candidate>,
     files: FileBudget,
+    same_core: Option<SameCore>,
     schedule: Schedule,
     durations: Durations,
     ticks: u64,
@@ -73,6 +75,7 @@ impl<'a> Loop<'a> {
             tree,
             candidates: Vec::new(),
             files,
+            same_core: options.same_core.then(SameCore::new).flatten(),
             schedule: Schedule::new(options.rate.period(), seed),
             durations: Durations::default(),
             ticks: 0,
@@ -87,7 +90,7 @@ impl<'a> Loop<'a> {
     /// Samples until something ends it.
     pub(crate) fn run(mut self, stop: &StopFlag, progress: &Progress) -> Outcome {
         clock::precise_sleep();
-        let cpu_before = clock::thread_cpu();
+        let cpu_before = clock::process_cpu();
         let end = loop {
             if stop.is_stopped() {
                 break End::Stopped;
@@ -138,6 +141,10 @@ impl<'a> Loop<'a> {
 
     fn tick(&mut self) {
         let now_ns = self.now_ns();
+        if let Some(same_core) = &mut self.same_core {
+            let processes = &self.processes;
+            same_core.follow(now_ns, || processes.iter().find_map(|process| process.running_on()));
+        }
         let (options, recorder) = (self.options, &mut self.recorder);
         let mut gone = Vec::new();
         for (number, process) in self.processes.iter_mut().enumerate() {
@@ -230,7 +237,7 @@ impl<'a> Loop<'a> {
         let counters = self.counters();
         let reads = self.finished.1 + self.processes.iter().map(|process| process.reads()).sum::<u64>();
         let lost = self.recorder.lost;
-        let stats = Stats {
+        let mut stats = Stats {
             samples: counters.samples,
             stacks_valid: counters.valid,
             retried: counters.retried,
@@ -239,7 +246,7 @@ impl<'a> Loop<'a> {
             rate_wanted_hz: self.options.rate.hertz(),
             rate_achieved_hz: self.ticks as f64 / elapsed.as_secs_f64().max(1e-9),
             duration_s: elapsed.as_secs_f64(),
-            profiler_cpu_s: clock::thread_cpu().saturating_sub(cpu_before).as_secs_f64(),
+            profiler_cpu_s: 0.0,
             sample_us: self.durations.summary(),
             reads_per_sample: reads as f64 / (counters.samples.max(1)) as f64,
             threads: self.recorder.threads(),
@@ -255,6 +262,8 @@ impl<'a> Loop<'a> {
             Ok(()) => end,
             Err(error) => End::Sink(error),
         };
+        // With what it took to write the samples down.
+        stats.profiler_cpu_s = clock::process_cpu().saturating_sub(cpu_before).as_secs_f64();
         Outcome { stats, end, warnings }
     }
 }

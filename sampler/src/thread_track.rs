@@ -99,6 +99,12 @@ impl Track {
         self.before_stop = Some(self.os_wait());
     }
 
+    /// The CPU that it runs on; `None` while it sleeps.
+    pub(crate) fn running_on(&self) -> Option<u32> {
+        let stat = self.os.as_ref().and_then(OsThread::stat)?;
+        (stat.state == b'R').then_some(stat.cpu)
+    }
+
     fn os_wait(&self) -> OsWait {
         self.os.as_ref().map_or(OsWait::Unknown, OsThread::wait)
     }

@@ -4,11 +4,6 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// CPU time of the calling thread.
-pub fn thread_cpu() -> Duration {
-    to_duration(clock_gettime(ClockId::ThreadCPUTime))
-}
-
 /// CPU time of the whole profiler.
 pub fn process_cpu() -> Duration {
     to_duration(clock_gettime(ClockId::ProcessCPUTime))

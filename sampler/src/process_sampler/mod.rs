@@ -297,6 +297,11 @@ impl SampledProcess for ProcessSampler {
         self.memory.replaced()
     }
 
+    fn running_on(&self) -> Option<u32> {
+        let holds_gil = |track: &&Track| self.heads.iter().any(|(_, head)| head.holder == track.thread.addr);
+        self.tracks.iter().find(holds_gil).and_then(Track::running_on)
+    }
+
     fn tick(
         &mut self,
         now_ns: u64,

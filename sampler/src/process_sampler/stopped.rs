@@ -1,6 +1,6 @@
 //! Sampling with the threads stopped that are read (`--blocking`).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{LESSONS, ProcessSampler};
 use crate::layout::spec::FrameLink;
@@ -10,10 +10,12 @@ use crate::process::stop::{MAX_WAIT, Stopper};
 use crate::read::plan::Attempt;
 use crate::recorder::Recorder;
 
-/// Stops of a thread that is caught between two states.
-const STOPS: u32 = 32;
-/// For how long it may run in between, the longer the more often: it may have to wait for a CPU.
+/// For how long a thread that is caught between two states is stopped again and again: on a busy
+/// machine it may wait for a CPU for tens of milliseconds and stand there all the while.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// For how long it may run in between, the longer the more often it was stopped.
 const STEP: Duration = Duration::from_micros(30);
+const MAX_STEP: Duration = Duration::from_millis(2);
 
 impl ProcessSampler {
     /// As [`Self::read_all`] with the threads stopped that are read. A thread that was caught between
@@ -26,19 +28,20 @@ impl ProcessSampler {
         recorder: &mut Recorder,
     ) -> Result<(), MemoryError> {
         let tids = self.tids_to_stop();
-        for attempt in 0.. {
+        let begun = Instant::now();
+        for attempt in 1.. {
             let stopped = stopper.stop(&tids, MAX_WAIT);
             for track in &mut self.tracks {
                 track.stopped = stopped.tids().contains(&track.entry.native_id);
             }
-            if attempt == STOPS || !self.is_between_states() {
+            if !self.is_between_states() || begun.elapsed() >= PATIENCE {
                 let read = self.read_all(now_ns, options, recorder);
                 drop(stopped);
                 return read;
             }
             drop(stopped);
             // Stopped again at once, it would not have moved.
-            std::thread::sleep(STEP * (attempt + 1));
+            std::thread::sleep((STEP * attempt).min(MAX_STEP));
         }
         Ok(())
     }

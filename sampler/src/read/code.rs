@@ -4,14 +4,17 @@ use slowpath_profile::Span;
 use thiserror::Error;
 
 use crate::layout::spec::{Bytecode, FrameWords, Layout, OpcodeTable};
-use crate::process::memory::{Bytes, Memory, MemoryError};
+use crate::process::memory::{Bytes, Memory, MemoryError, Range};
 use crate::read::bytecode;
+use crate::read::image::{Copied, Image};
 use crate::read::line_table::LineTable;
 use crate::read::stack::CodeFacts;
 use crate::read::text;
 
 /// Upper bound of the bytecode of one function. The largest in the standard library has 40 KiB.
 const MAX_BYTECODE: usize = 4 << 20;
+/// Line tables and bytecode up to this size are read along with the names.
+const USUAL_BYTES: usize = 512;
 /// Upper bound of thread-local copies of one function's bytecode (free-threaded builds).
 const MAX_COPIES: usize = 4_096;
 
@@ -51,6 +54,8 @@ pub struct Code {
     pub is_internal: bool,
     /// What tells it from another code object at the same address.
     pub identity: Identity,
+    /// Where its name stood.
+    name_addr: u64,
     frame_words: Option<u32>,
     has_locals: bool,
     /// Addresses at which its bytecode stands: the object itself, then thread-local copies. Empty
@@ -84,10 +89,13 @@ impl Code {
         if !is_code_type(word(layout.object.ob_type)?) {
             return Err(CodeError::NotCode(addr));
         }
+        let image = copy_parts(memory, layout, addr, &header);
+        let memory: &dyn Memory = &Copied { image: &image, memory };
         let (start, len) = bytecode_range(memory, layout, addr, &header)?;
         let bytecode = memory.read_bytes(start, len)?;
         let text = |pointer| text::read_str(memory, &layout.object, pointer);
-        let name = text(word(layout.code.name)?);
+        let name_addr = word(layout.code.name)?;
+        let name = text(name_addr);
         let qualname = match layout.code.qualname {
             Some(offset) => text(word(offset)?),
             None => name.clone(),
@@ -108,6 +116,7 @@ impl Code {
             qualname,
             file,
             first_line,
+            name_addr,
             frame_words: frame_words(layout, &header),
             has_locals: count_names(memory, layout, word(layout.code.localsplusnames)?) > 0,
             bases: bases(memory, layout, &header, start),
@@ -116,6 +125,11 @@ impl Code {
             can_call: bytecode::call_sites(&bytecode, layout.opcodes),
             lines: LineTable::decode(layout.code.linetable_format, &table, first_line),
         })
+    }
+
+    /// What [`Code::is_still_there`] looks at.
+    pub fn witnesses(&self, layout: &Layout) -> [Range; 2] {
+        [Range::new(self.addr, layout.code.size), text::beginning(&layout.object, self.name_addr)]
     }
 
     /// Whether the object at the same address is still this one.
@@ -150,11 +164,6 @@ impl Code {
         self.lines.span(offset)
     }
 
-    /// Number of 2-byte units.
-    pub fn units(&self) -> usize {
-        self.bytecode_len as usize / 2
-    }
-
     /// The name of the opcode at an instruction as it stands in memory now, specialised variants
     /// under their own name.
     pub fn opcode(&self, memory: &dyn Memory, layout: &Layout, instruction: u64) -> Option<&'static str> {
@@ -185,6 +194,41 @@ impl CodeFacts for Code {
         let unit = offset as usize / 2;
         self.is_internal || self.can_call.get(unit / 64).is_some_and(|bits| bits >> (unit % 64) & 1 == 1)
     }
+}
+
+/// Copies what a code object points to in one read, as far as it is of usual size. A code object that
+/// is about to go, as those of modules being imported are, is gone after a few reads more.
+fn copy_parts(memory: &dyn Memory, layout: &Layout, addr: u64, header: &[u8]) -> Image {
+    let (code, object) = (&layout.code, &layout.object);
+    let mut image = Image::default();
+    let pointer = |offset| header.u64_at(offset).filter(|pointer| *pointer != 0);
+    for text in [Some(code.name), code.qualname, Some(code.filename)].into_iter().flatten() {
+        if let Some(text) = pointer(text) {
+            image.add(text::beginning(object, text));
+        }
+    }
+    if let Some(names) = pointer(code.localsplusnames) {
+        image.add(Range::new(names.wrapping_add(object.ob_size as u64), 8));
+    }
+    if let Some(table) = pointer(code.linetable) {
+        image.add(Range::new(table, object.bytes_ob_sval + USUAL_BYTES));
+    }
+    // What may reach beyond the end of mapped memory comes last.
+    match code.bytecode {
+        Bytecode::Inline(_) => {
+            if let Ok((start, len)) = bytecode_range(memory, layout, addr, header) {
+                image.add(Range::new(start, len));
+            }
+        }
+        Bytecode::Object(offset) => {
+            if let Some(bytes) = pointer(offset) {
+                image.add(Range::new(bytes, object.bytes_ob_sval + USUAL_BYTES));
+            }
+        }
+    }
+    // What could not be copied is read when it is needed.
+    let _ = image.fill(memory);
+    image
 }
 
 /// Address and length of the bytecode in bytes.

@@ -12,10 +12,12 @@ use slowpath_profile::{FrameId, Function, FunctionId, FunctionKind, Tables};
 use crate::layout::spec::Layout;
 use crate::process::memory::Memory;
 use crate::read::code::{Code, CodeError};
+use crate::read::image::{Copied, Image};
 
 /// Entries kept; a program with more code objects starts over.
 const MAX_ENTRIES: usize = 200_000;
-
+/// Code objects that one read compares with memory.
+const COMPARED_AT_ONCE: usize = 64;
 /// Comparisons after which a code object counts as settled: most that die, die young (the code of a
 /// module, what `exec` compiles).
 const SETTLED: u32 = 64;
@@ -71,8 +73,6 @@ pub struct CodeCache {
     volatile: FxHashSet<u64>,
     /// Code objects used since the last comparison, where no counter tells of changes.
     window: FxHashSet<u64>,
-    /// How often an address was found reused.
-    reused: u64,
     /// How many code objects have been read.
     reads: u64,
     /// Entries with at least this number have been read since [`CodeCache::settle`].
@@ -100,14 +100,7 @@ impl CodeCache {
         addr: u64,
         tables: &mut Tables,
     ) -> Result<&mut Entry, CodeError> {
-        if let Some(entry) = self.entries.get_mut(&addr) {
-            let must_compare = entry.verified != self.epoch || self.volatile.contains(&addr);
-            if !must_compare || entry.code.is_still_there(memory, layout) {
-                entry.verified = self.epoch;
-            } else {
-                self.forget(addr);
-            }
-        }
+        self.refresh(memory, layout, std::iter::once(addr));
         if !self.entries.contains_key(&addr) {
             if self.entries.len() >= MAX_ENTRIES {
                 self.entries.clear();
@@ -118,14 +111,45 @@ impl CodeCache {
         self.entries.get_mut(&addr).ok_or(CodeError::NotCode(addr))
     }
 
+    /// Compares those of the code objects at `addrs` with memory that must be before they are used.
+    pub fn refresh(&mut self, memory: &dyn Memory, layout: &Layout, addrs: impl Iterator<Item = u64>) {
+        let mut stale: Vec<u64> = addrs.filter(|addr| self.is_stale(*addr)).collect();
+        stale.sort_unstable();
+        stale.dedup();
+        for (addr, is_there) in self.compare(memory, layout, &stale) {
+            match self.entries.get_mut(&addr) {
+                Some(entry) if is_there => entry.verified = self.epoch,
+                _ => self.forget(addr),
+            }
+        }
+    }
+
+    /// Whether an entry must be compared with memory before it is used.
+    fn is_stale(&self, addr: u64) -> bool {
+        let may_change_uncounted = !self.counts_changes() && self.volatile.contains(&addr);
+        self.entries.get(&addr).is_some_and(|entry| entry.verified != self.epoch || may_change_uncounted)
+    }
+
+    /// Whether each of the known code objects at `addrs` is still there, by one read for many.
+    fn compare(&self, memory: &dyn Memory, layout: &Layout, addrs: &[u64]) -> Vec<(u64, bool)> {
+        let mut compared = Vec::with_capacity(addrs.len());
+        let mut image = Image::default();
+        for some in addrs.chunks(COMPARED_AT_ONCE) {
+            let known = || some.iter().filter_map(|addr| self.entries.get(addr));
+            image.clear();
+            known().flat_map(|entry| entry.code.witnesses(layout)).for_each(|range| _ = image.add(range));
+            // What could not be copied so is read on its own.
+            let _ = image.fill(memory);
+            let copied = Copied { image: &image, memory };
+            compared
+                .extend(known().map(|entry| (entry.code.addr, entry.code.is_still_there(&copied, layout))));
+        }
+        compared
+    }
+
     /// How many code objects have been read so far.
     pub fn reads(&self) -> u64 {
         self.reads
-    }
-
-    /// How often an address was found to hold another code object than before.
-    pub fn reused(&self) -> u64 {
-        self.reused
     }
 
     /// Calls all entries settled: [`CodeCache::is_fresh`] is false for them.
@@ -159,15 +183,17 @@ impl CodeCache {
     pub fn verify(&mut self, memory: &dyn Memory, layout: &Layout, window_ends: bool) -> Vec<FunctionId> {
         let mut gone = Vec::new();
         let window = std::mem::take(&mut self.window);
-        for &addr in &window {
-            let Some(entry) = self.entries.get_mut(&addr) else { continue };
-            if entry.comparisons >= SETTLED && !window_ends {
-                continue;
-            }
-            entry.comparisons += 1;
-            if !entry.code.is_still_there(memory, layout) {
-                gone.push(entry.function);
-                self.forget(addr);
+        let is_due = |entry: &Entry| window_ends || entry.comparisons < SETTLED;
+        let due = window.iter().filter(|addr| self.entries.get(addr).is_some_and(is_due));
+        let due: Vec<u64> = due.copied().collect();
+        for (addr, is_there) in self.compare(memory, layout, &due) {
+            match self.entries.get_mut(&addr) {
+                Some(entry) if is_there => entry.comparisons += 1,
+                Some(entry) => {
+                    gone.push(entry.function);
+                    self.forget(addr);
+                }
+                None => {}
             }
         }
         if !window_ends {
@@ -193,7 +219,6 @@ impl CodeCache {
     fn forget(&mut self, addr: u64) {
         self.entries.remove(&addr);
         self.volatile.insert(addr);
-        self.reused += 1;
     }
 
     fn read(

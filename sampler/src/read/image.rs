@@ -93,3 +93,53 @@ impl Image {
         }
     }
 }
+
+/// Memory of which some has been copied already: what lies in the image costs no system call.
+pub struct Copied<'a> {
+    /// What has been copied.
+    pub image: &'a Image,
+    /// Where the rest is.
+    pub memory: &'a dyn Memory,
+}
+
+impl Copied<'_> {
+    fn copy(&self, ranges: &[Range], buf: &mut [u8]) -> Option<usize> {
+        let mut filled = 0;
+        for range in ranges {
+            let bytes = self.image.at(0..self.image.len(), range.addr, range.len)?;
+            buf.get_mut(filled..filled + range.len)?.copy_from_slice(bytes);
+            filled += range.len;
+        }
+        Some(filled)
+    }
+}
+
+impl Memory for Copied<'_> {
+    fn read_vectored(&self, ranges: &[Range], buf: &mut [u8]) -> Result<usize, MemoryError> {
+        match self.copy(ranges, buf) {
+            Some(filled) => Ok(filled),
+            None => self.memory.read_vectored(ranges, buf),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::testing::Image as Target;
+
+    #[test]
+    fn what_was_copied_is_not_read_again() {
+        let target = Target { start: 0x1000, bytes: (0..64).collect() };
+        let mut image = Image::default();
+        image.add(Range::new(0x1000, 16));
+        image.fill(&target).unwrap();
+        // Memory has changed since: the copy has not.
+        let now = Target { start: 0x1000, bytes: vec![0xff; 64] };
+        let copied = Copied { image: &image, memory: &now };
+        assert_eq!(copied.read_bytes(0x1004, 4).unwrap(), [4, 5, 6, 7]);
+        assert_eq!(copied.read_bytes(0x1010, 2).unwrap(), [0xff; 2]);
+        assert_eq!(copied.read_bytes(0x100c, 8).unwrap(), [0xff; 8], "partly copied");
+        assert_eq!(copied.read_u64(0x2000), Err(MemoryError::Unmapped(0x2000)));
+    }
+}

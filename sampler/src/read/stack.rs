@@ -104,8 +104,17 @@ pub fn walk<'a>(
     let mut addr = current;
     let mut rooted = true;
     let mut shim = None;
-    // Every step counts, shims included, so that a cycle ends.
-    for _ in 0..MAX_FRAMES {
+    // A torn copy can lead in a circle. One address that is passed twice tells; it is moved on after 1, 2,
+    // 4, 8 … steps, so that it comes to lie on the circle (Brent's algorithm).
+    let (mut mark, mut mark_at) = (0, 1);
+    // Every step counts, shims included.
+    for step in 1..=MAX_FRAMES {
+        if addr == mark && addr != 0 {
+            return Walk::Broken;
+        }
+        if step == mark_at {
+            (mark, mark_at) = (addr, mark_at * 2);
+        }
         if addr == 0 {
             return if rooted { Walk::Complete { shim } } else { Walk::Broken };
         }
@@ -301,6 +310,21 @@ mod tests {
         };
         assert!(matches!(walked(0x2000), Walk::Complete { shim: Some(_) }));
         assert_eq!(walked(0), Walk::Broken);
+    }
+
+    #[test]
+    fn a_circle_is_noticed_before_it_is_walked_for_long() {
+        let layout = spec_for(14).expect("3.14 is known").headers(false);
+        // 0x100 leads to 0x200 and so on; 0x500 leads back to 0x300.
+        let frames: Vec<Vec<u8>> =
+            [0x200, 0x300, 0x400, 0x500, 0x300].map(|previous| bytes(layout, previous, 0)).into();
+        let mut steps = 0;
+        let lookup = |addr: u64| {
+            steps += 1;
+            frames.get((addr / 0x100) as usize - 1).map(Vec::as_slice)
+        };
+        assert_eq!(walk(layout, 0x100, lookup, &mut Vec::new()), Walk::Broken);
+        assert!(steps < 12, "{steps} steps");
     }
 
     fn frame(addr: u64, instruction: u64) -> RawFrame {

@@ -11,6 +11,11 @@ pub const MAX_BYTES: usize = 1 << 20;
 /// Text that is read along with the header, which saves a second read for most names.
 const AHEAD: usize = 96;
 
+/// What reading the text of a `PyUnicodeObject` begins with: its header and some of the text.
+pub fn beginning(object: &ObjectOffsets, addr: u64) -> Range {
+    Range::new(addr, object.unicode.compact_size + AHEAD)
+}
+
 /// The text of a `PyUnicodeObject`, or `""` if it cannot be read. See [`string`].
 pub fn read_str(memory: &dyn Memory, object: &ObjectOffsets, addr: u64) -> String {
     string(memory, object, addr).unwrap_or_default()
