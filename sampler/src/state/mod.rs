@@ -1,7 +1,7 @@
 //! In what state the interpreter executes hot code: read beside the samples, kept over time.
 //!
 //! A [`Tracker`] belongs to one sampled process. The sampler tells it of every stack that it believed
-//! ([`Tracker::observe`]); now and then ([`Tracker::is_due`]) the tracker *looks*: it takes the code
+//! ([`Tracker::observe`]); now and then the tracker *looks* ([`Tracker::look`]): it takes the code
 //! objects that were on top of stacks lately, copies the bytecode of all of them in one vectored read,
 //! decodes it and adds what it sees to the history of each instruction. What else is to be seen in the
 //! same moment is the business of a [`Collector`]: types and namespaces, what sites operate on, the
@@ -13,7 +13,7 @@
 //! - [`Collector::look`] is called at every look with everything that is known of that moment. Read
 //!   memory through [`Look::memory`] in as few calls as you can; do the expensive parts at every n-th
 //!   look. The tracker measures how long looks take and makes them rarer until all of them together
-//!   cost at most [`BUDGET`] of a core: a slow collector starves everybody.
+//!   cost at most 1 % of a core: a slow collector starves everybody.
 //! - Everything is keyed by `(FunctionId, byte offset)`: code objects of one function with the same
 //!   instructions are one entry of the evidence. Code objects are verified before a look. Addresses of
 //!   other objects may be used again between two looks: make sure (same type, same name) before a
@@ -24,8 +24,11 @@
 //!   what an earlier one wrote.
 //! - Bound everything (types, operands per site, names), and set `truncated` when a bound was reached.
 
+mod history;
+mod hot;
+mod tracker;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use slowpath_profile::evidence::ProcessEvidence;
 use slowpath_profile::{FunctionId, Tables};
@@ -36,10 +39,7 @@ use crate::read::caches::{CodeParts, SiteView};
 use crate::read::code_cache::CodeCache;
 use crate::read::threads::Interpreter;
 
-/// Time between two looks, unless they cost more than [`BUDGET`].
-const INTERVAL: Duration = Duration::from_millis(50);
-/// Looks take at most one part in so many of the time: 1 % of a core.
-const BUDGET: u32 = 100;
+pub(crate) use tracker::{Moment, Tracker};
 
 /// One look at the hot code of a process.
 pub(crate) struct Look<'a> {
