@@ -139,6 +139,9 @@ pub(crate) struct SamplingArgs {
     /// Sample on the core that the program runs on: exact without a pause, but it costs about 4 %
     #[arg(long, conflicts_with = "blocking")]
     same_core: bool,
+    /// Do not look at the state of hot code: the recording says where time goes, and no advice why
+    #[arg(long)]
+    no_advice: bool,
 }
 
 impl SamplingArgs {
@@ -151,6 +154,7 @@ impl SamplingArgs {
             blocking: self.blocking,
             same_core: self.same_core,
             children: self.children,
+            advice: !self.no_advice,
             duration: self.duration,
         }
     }

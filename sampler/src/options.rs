@@ -103,6 +103,8 @@ pub struct SampleOptions {
     pub same_core: bool,
     /// Follow child processes.
     pub children: bool,
+    /// Read in what state the interpreter executes hot code, for advice on it.
+    pub advice: bool,
     /// Stop after so long; `None`: when the target ends or the caller says so.
     pub duration: Option<Duration>,
 }
@@ -117,6 +119,7 @@ impl Default for SampleOptions {
             blocking: false,
             same_core: false,
             children: false,
+            advice: true,
             duration: None,
         }
     }
