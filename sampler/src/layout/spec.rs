@@ -278,8 +278,9 @@ pub struct Monitoring {
     pub data: Offset,
     /// `lines` in it: a pointer to entries, one per unit, whose first byte is the opcode.
     pub lines: Offset,
-    /// `lines` begins with a byte that says how many bytes an entry has (3.14+); two before.
-    pub lines_are_sized: bool,
+    /// Whether `lines` begins with a byte that says how many bytes an entry has (3.14+); two before.
+    /// `None`: that differs between the releases of the version (3.13.0 has two, 3.13.18 says it).
+    pub lines_are_sized: Option<bool>,
     /// `per_instruction_opcodes` in it: a pointer to one byte per unit.
     pub opcodes: Offset,
 }

@@ -3,7 +3,7 @@
 use crate::layout::forms::{FormKind, Forms};
 use crate::layout::spec::Layout;
 use crate::process::memory::{Bytes, Memory};
-use crate::read::caches::{CodeParts, is_whole};
+use crate::read::caches::{CodeParts, instructions, is_whole};
 use crate::read::text;
 
 /// Names of a code object that are read.
@@ -54,8 +54,31 @@ pub fn unhide(
     header: &[u8],
     bytecode: &[u8],
 ) -> Vec<u8> {
+    let sized = layout.code.monitoring.map_or(Some(false), |monitoring| monitoring.lines_are_sized);
+    let show = |sized| {
+        let hidden = Hidden { memory, layout, header, units: bytecode.len() / 2, sized, kept: None };
+        show(hidden, forms, bytecode)
+    };
+    match sized {
+        Some(sized) => show(sized),
+        // The wrong one of the two takes what it finds for opcodes.
+        None => {
+            let (pairs, sized) = (show(false), show(true));
+            if strangeness(&sized, forms) < strangeness(&pairs, forms) { sized } else { pairs }
+        }
+    }
+}
+
+/// How much of this cannot be code: instructions that are none, and what is left after the last.
+fn strangeness(bytecode: &[u8], forms: &Forms) -> usize {
+    let found = instructions(bytecode, forms);
+    let end = found.last().map_or(0, |last| last.offset + last.len) as usize;
+    let strange = found.iter().filter(|instruction| matches!(instruction.name, "" | "CACHE" | "RESERVED"));
+    strange.count() + bytecode.len().abs_diff(end)
+}
+
+fn show(mut hidden: Hidden<'_>, forms: &Forms, bytecode: &[u8]) -> Vec<u8> {
     let mut shown = bytecode.to_vec();
-    let mut hidden = Hidden { memory, layout, header, units: bytecode.len() / 2, kept: None };
     let (mut at, mut depth) = (0, 0);
     while let Some(&[opcode, argument]) = shown.get(at..).and_then(|rest| rest.first_chunk()) {
         let form = forms.get(opcode);
@@ -83,6 +106,8 @@ struct Hidden<'a> {
     layout: &'a Layout,
     header: &'a [u8],
     units: usize,
+    /// `lines` says how large its entries are.
+    sized: bool,
     /// What tools have replaced, read once.
     kept: Option<Kept>,
 }
@@ -130,7 +155,7 @@ impl Hidden<'_> {
         let opcodes =
             pointer(monitoring.opcodes).and_then(|start| self.memory.read_bytes(start, self.units).ok());
         let lines = pointer(monitoring.lines).and_then(|start| {
-            if !monitoring.lines_are_sized {
+            if !self.sized {
                 return Some((self.memory.read_bytes(start, self.units * 2).ok()?, 2));
             }
             let step = usize::from(self.memory.read_bytes(start, 1).ok()?[0]);

@@ -74,7 +74,7 @@ pub(super) const LAYOUT: Layout = Layout {
     code: CodeOffsets {
         size: 200,
         executors: Some(152),
-        monitoring: Some(Monitoring { data: 176, lines: 32, lines_are_sized: false, opcodes: 48 }),
+        monitoring: Some(Monitoring { data: 176, lines: 32, lines_are_sized: None, opcodes: 48 }),
         bytecode: Bytecode::Inline(200),
         ..PREVIOUS.code
     },
@@ -107,7 +107,7 @@ pub(super) const FREE_THREADED: Layout = Layout {
         names: 48,
         flags: 64,
         executors: Some(168),
-        monitoring: Some(Monitoring { data: 192, lines: 32, lines_are_sized: false, opcodes: 48 }),
+        monitoring: Some(Monitoring { data: 192, lines: 32, lines_are_sized: None, opcodes: 48 }),
         linetable: 152,
         localsplusnames: 112,
         localspluskinds: Some(120),

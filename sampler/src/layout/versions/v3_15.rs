@@ -60,7 +60,7 @@ pub(super) const LAYOUT: Layout = Layout {
         ..PREVIOUS.thread
     },
     code: CodeOffsets {
-        monitoring: Some(Monitoring { data: 176, lines: 104, lines_are_sized: true, opcodes: 120 }),
+        monitoring: Some(Monitoring { data: 176, lines: 104, lines_are_sized: Some(true), opcodes: 120 }),
         ..PREVIOUS.code
     },
     object: ObjectOffsets { ht_cached_keys: 888, ..PREVIOUS.object },
@@ -80,7 +80,7 @@ pub(super) const FREE_THREADED: Layout = Layout {
     },
     thread: LAYOUT.thread,
     code: CodeOffsets {
-        monitoring: Some(Monitoring { data: 192, lines: 104, lines_are_sized: true, opcodes: 120 }),
+        monitoring: Some(Monitoring { data: 192, lines: 104, lines_are_sized: Some(true), opcodes: 120 }),
         ..PREVIOUS_FREE_THREADED.code
     },
     object: ObjectOffsets { ht_cached_keys: 904, ..PREVIOUS_FREE_THREADED.object },
