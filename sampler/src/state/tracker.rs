@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use slowpath_profile::evidence::ProcessEvidence;
 use slowpath_profile::{FunctionId, ProcessId, Span, Tables};
 
@@ -61,6 +61,9 @@ pub(crate) struct Tracker {
     collectors: Vec<Box<dyn Collector>>,
     heat: Heat,
     known: FxHashMap<u64, Known>,
+    /// Code objects that cannot be followed now: not readable as a whole, or another one of the same
+    /// name, file and line is followed (two lambdas in a line).
+    refused: FxHashSet<u64>,
     histories: FxHashMap<FunctionId, CodeHistory>,
     image: Image,
     second: Image,
@@ -125,6 +128,7 @@ impl Tracker {
             collectors: collectors(),
             heat: Heat::default(),
             known: FxHashMap::default(),
+            refused: FxHashSet::default(),
             histories: FxHashMap::default(),
             image: Image::default(),
             second: Image::default(),
@@ -196,7 +200,8 @@ impl Tracker {
         self.looked_ns = moment.now_ns;
         let planned = self.plan(moment);
         let copied = !planned.is_empty() && self.image.fill(moment.memory).is_ok();
-        let is_pair = copied && self.looks % PAIR_EVERY == 0 && moment.layout.adaptive.counter.is_some();
+        let is_pair =
+            copied && self.looks.is_multiple_of(PAIR_EVERY) && moment.layout.adaptive.counter.is_some();
         let is_pair = is_pair && self.second.fill(moment.memory).is_ok();
         if copied {
             let hot: Vec<HotCode> =
@@ -204,8 +209,9 @@ impl Tracker {
             self.collect(&hot, moment);
             self.looks += 1;
         }
-        if self.looks % FADE_EVERY == 0 {
+        if self.looks.is_multiple_of(FADE_EVERY) {
             self.heat.fade();
+            self.refused.clear();
         }
         self.spent(begun.elapsed());
     }
@@ -222,7 +228,7 @@ impl Tracker {
         let (mut bytes, mut fresh) = (0, 0);
         for (addr, heat) in self.heat.hottest(MAX_HOT) {
             let is_new = !self.known.contains_key(&addr);
-            if is_new && fresh == MAX_NEW {
+            if (is_new && fresh == MAX_NEW) || self.refused.contains(&addr) {
                 continue;
             }
             let Ok(entry) = moment.codes.get(moment.memory, moment.layout, addr, moment.tables) else {
@@ -252,12 +258,26 @@ impl Tracker {
         let addr = planned.addr;
         let image = std::mem::take(&mut self.image);
         let second = std::mem::take(&mut self.second);
-        let hot = self.decode_copy(planned, &image, is_pair.then_some(&second), moment);
+        let Some(copy) = image.range(planned.range) else {
+            // Not copied because of another range, or because it is not mapped any more.
+            if image.first_unread() == Some(planned.range) {
+                self.forget(addr);
+            }
+            (self.image, self.second) = (image, second);
+            return None;
+        };
+        let entry = moment.codes.peek(addr);
+        let is_same = entry.is_some_and(|entry| entry.code.is_header_of(moment.layout, copy));
+        let hot = match is_same {
+            true => self.decode_copy(planned, copy, is_pair.then_some(&second), moment),
+            false => None,
+        };
         (self.image, self.second) = (image, second);
-        if hot.is_none() {
-            // Gone, or no code object any more.
+        if !is_same {
             self.forget(addr);
             moment.codes.distrust(std::iter::once(addr));
+        } else if hot.is_none() {
+            self.refused.insert(addr);
         }
         hot
     }
@@ -265,16 +285,12 @@ impl Tracker {
     fn decode_copy(
         &mut self,
         planned: &Planned,
-        image: &Image,
+        copy: &[u8],
         second: Option<&Image>,
         moment: &mut Moment<'_>,
     ) -> Option<HotCode> {
         let Planned { addr, heat, function, .. } = *planned;
-        let copy = image.range(planned.range)?;
         let code = &moment.codes.peek(addr)?.code;
-        if !code.is_header_of(moment.layout, copy) {
-            return None;
-        }
         let read;
         let bytecode = match planned.bytecode {
             Some(at) => copy.get(at..)?,
