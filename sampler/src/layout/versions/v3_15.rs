@@ -59,7 +59,11 @@ pub(super) const LAYOUT: Layout = Layout {
         size: 280,
         ..PREVIOUS.thread
     },
-    object: ObjectOffsets { ht_cached_keys: 888, ..PREVIOUS.object },
+    object: ObjectOffsets {
+        ht_cached_keys: 888,
+        types: TypeOffsets { ht_qualname: 880, ..PREVIOUS.object.types },
+        ..PREVIOUS.object
+    },
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
     ..PREVIOUS
@@ -75,7 +79,11 @@ pub(super) const FREE_THREADED: Layout = Layout {
         ..LAYOUT.interpreter
     },
     thread: LAYOUT.thread,
-    object: ObjectOffsets { ht_cached_keys: 904, ..PREVIOUS_FREE_THREADED.object },
+    object: ObjectOffsets {
+        ht_cached_keys: 904,
+        types: TypeOffsets { ht_qualname: 896, ..PREVIOUS_FREE_THREADED.object.types },
+        ..PREVIOUS_FREE_THREADED.object
+    },
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
     ..PREVIOUS_FREE_THREADED
