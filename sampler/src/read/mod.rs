@@ -12,6 +12,7 @@ pub mod keys;
 pub mod line_table;
 pub mod locals;
 pub mod objects;
+pub mod operands;
 pub mod plan;
 pub mod stack;
 #[cfg(test)]

@@ -46,6 +46,14 @@ fn class_name(memory: &dyn Memory, layout: &Layout, class: u64) -> Option<String
     text::c_string(memory, read_word(memory, class, layout.object.tp_name)?)
 }
 
+/// Whether the object at `addr` is a `str`, not an instance of a subclass.
+pub fn is_exact_str(memory: &dyn Memory, layout: &Layout, addr: u64) -> bool {
+    read_word(memory, addr, layout.object.ob_type).is_some_and(|class| {
+        read_word(memory, class, layout.object.tp_flags).is_some_and(|flags| flags & UNICODE != 0)
+            && class_name(memory, layout, class).is_some_and(|name| name == "str")
+    })
+}
+
 /// The limit is reached.
 struct Full;
 

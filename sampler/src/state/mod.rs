@@ -24,9 +24,16 @@
 //!   what an earlier one wrote.
 //! - Bound everything (types, operands per site, names), and set `truncated` when a bound was reached.
 
+mod dict_watch;
+mod functions;
 mod history;
 mod hot;
+mod kinds;
+mod namespaces;
+mod objects;
+mod operands;
 mod tracker;
+mod types;
 
 use std::sync::Arc;
 
