@@ -239,6 +239,8 @@ pub struct CodeOffsets {
     pub size: usize,
     /// `co_argcount`.
     pub argcount: Offset,
+    /// `co_kwonlyargcount`, an `int`.
+    pub kwonlyargcount: Offset,
     /// `co_firstlineno`.
     pub firstlineno: Offset,
     /// `co_filename`.

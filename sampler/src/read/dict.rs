@@ -10,6 +10,8 @@ use crate::read::text;
 
 /// Entries that are read at a time.
 const BATCH: usize = 1024;
+/// Keys whose text is read at a time.
+const KEYS_PER_READ: usize = 32;
 /// Entries of a dict that are searched for a name: `sys.modules` of large programs has thousands.
 const MAX_SEARCHED: usize = 100_000;
 
@@ -45,9 +47,12 @@ pub fn get_str(memory: &dyn Memory, layout: &Layout, dict: u64, name: &str) -> O
 }
 
 fn find_str(memory: &dyn Memory, layout: &Layout, items: &[(u64, u64)], name: &str) -> Option<u64> {
-    let max = name.chars().count() + 1;
-    let is_name = |key| text::string_up_to(memory, &layout.object, key, max).is_some_and(|text| text == name);
-    items.iter().find(|(key, _)| is_name(*key)).map(|(_, value)| *value)
+    items.chunks(KEYS_PER_READ).find_map(|items| {
+        let keys: Vec<u64> = items.iter().map(|(key, _)| *key).collect();
+        let texts = text::strings(memory, &layout.object, &keys);
+        let position = texts.iter().position(|text| text.as_deref() == Some(name))?;
+        items.get(position).map(|(_, value)| *value)
+    })
 }
 
 /// The attribute `name` in the dict of the instance (or module) at `object`, however its dict is kept.
@@ -62,14 +67,21 @@ pub fn instance_attribute(memory: &dyn Memory, layout: &Layout, object: u64, nam
 }
 
 /// Where the attributes of an instance are.
-enum Attributes {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attributes {
     /// In a dict.
     Dict(u64),
     /// In an array that begins at `first`, named by the keys that its type shares.
-    Values { keys: u64, first: u64 },
+    Values {
+        /// Address of the keys.
+        keys: u64,
+        /// Address of the first value.
+        first: u64,
+    },
 }
 
-fn attributes(memory: &dyn Memory, layout: &Layout, object: u64) -> Option<Attributes> {
+/// Where the attributes of the instance at `object` are.
+pub fn attributes(memory: &dyn Memory, layout: &Layout, object: u64) -> Option<Attributes> {
     let class = read_word(memory, object, layout.object.ob_type)?;
     let flags = read_word(memory, class, layout.object.tp_flags)?;
     if layout.object.instance_dict == InstanceDict::Offset || flags & MANAGED_DICT == 0 {

@@ -8,6 +8,7 @@ pub mod code_cache;
 pub mod code_parts;
 pub mod dict;
 pub mod image;
+pub mod instances;
 pub mod keys;
 pub mod line_table;
 pub mod locals;

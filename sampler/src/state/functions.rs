@@ -8,6 +8,7 @@ use slowpath_profile::{FunctionId, Tables};
 use crate::layout::spec::Layout;
 use crate::process::memory::{Bytes, Memory};
 use crate::read::code_cache::CodeCache;
+use crate::read::dict::read_word;
 
 /// Functions that are kept.
 const MAX_FUNCTIONS: usize = 1_024;
@@ -56,6 +57,19 @@ impl Functions {
         Some(id)
     }
 
+    /// The function of the code of the function object at `addr`, without keeping it.
+    pub(crate) fn code_of(
+        &self,
+        memory: &dyn Memory,
+        layout: &Layout,
+        codes: &mut CodeCache,
+        tables: &mut Tables,
+        addr: u64,
+    ) -> Option<FunctionId> {
+        let code = read_word(memory, addr, layout.object.function.func_code)?;
+        Some(codes.get(memory, layout, code, tables).ok()?.function)
+    }
+
     fn intern(&mut self, function: FunctionId) -> Option<FunctionRef> {
         if let Some(id) = self.by_function.get(&function) {
             return Some(*id);
@@ -79,6 +93,6 @@ impl Functions {
 
     /// What was seen, in the order of [`FunctionRef`]s.
     pub(crate) fn facts(&self) -> Vec<FunctionFacts> {
-        self.known.iter().map(|known| known.facts).collect()
+        self.known.iter().map(|known| known.facts.clone()).collect()
     }
 }

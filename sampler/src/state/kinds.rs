@@ -43,6 +43,11 @@ impl ValueKind {
         self.attribute == AttributeKind::Function
     }
 
+    /// Whether reading it through an instance gives something else.
+    pub(crate) fn is_descriptor(&self) -> bool {
+        !matches!(self.attribute, AttributeKind::Value | AttributeKind::PythonInstance)
+    }
+
     /// Whether it is a class.
     pub(crate) fn is_class(&self) -> bool {
         self.is_class

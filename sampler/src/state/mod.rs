@@ -24,6 +24,7 @@
 //!   what an earlier one wrote.
 //! - Bound everything (types, operands per site, names), and set `truncated` when a bound was reached.
 
+mod attributes;
 mod dict_watch;
 mod functions;
 mod history;
@@ -117,5 +118,5 @@ pub(crate) trait Collector: std::fmt::Debug + Send {
 
 /// The collectors of a process, in the order in which they look and write.
 fn collectors() -> Vec<Box<dyn Collector>> {
-    Vec::new()
+    vec![Box::new(objects::Objects::default())]
 }

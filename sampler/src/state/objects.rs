@@ -64,9 +64,9 @@ impl Objects {
         let sites = &hot.parts.sites;
         // Begins elsewhere at each look, so that all sites have their turn.
         let start = look.number as usize * 31 % sites.len().max(1);
-        let mut sampling = Sampling::new(look, hot, frame, namespaces);
+        let mut sampling = Sampling::new(look, hot, &plan, frame, namespaces);
         for index in (start..sites.len()).chain(0..start) {
-            let (Some(site), Some(sources)) = (sites.get(index), plan.get(index)) else { continue };
+            let (Some(site), Some(sources)) = (sites.get(index), plan.sites.get(index)) else { continue };
             if sources.is_empty() {
                 continue;
             }
@@ -84,14 +84,14 @@ impl Objects {
         let Some(seen) = self.seen.get_mut(&function) else { return };
         let known = seen.operands.entry(offset).or_default();
         for operand in operands {
-            let is_same = |it: &&mut Operand| {
+            let is_same = |it: &Operand| {
                 it.role == operand.role
                     && it.value == operand.value
                     && it.dict == operand.dict
                     && it.note == operand.note
             };
-            match known.iter_mut().find(is_same) {
-                Some(known) => known.looks += 1,
+            match known.iter().position(is_same) {
+                Some(position) => known[position].looks += 1,
                 None if known.len() < MAX_OPERANDS => known.push(operand),
                 None => self.truncated = true,
             }
@@ -103,7 +103,7 @@ impl Objects {
         let mut unknown = Vec::new();
         for hot in look.hot {
             let plan = self.plans.of(hot, look.layout);
-            for ((site, view), sources) in hot.parts.sites.iter().zip(&hot.views).zip(plan.iter()) {
+            for ((site, view), sources) in hot.parts.sites.iter().zip(&hot.views).zip(&plan.sites) {
                 if !sources.is_empty() {
                     continue;
                 }

@@ -4,12 +4,15 @@
 //! if its type is a type, and a local only if nothing stores to it between where the frame is and the
 //! site.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 use slowpath_profile::FunctionId;
 use slowpath_profile::evidence::{InstanceDict, NamespaceRef, OpFamily, Operand, OperandRole, Value};
 
+use super::kinds::ValueKind;
 use super::objects::{Objects, main_interpreter};
-use super::types::Found;
+use super::attributes::Found;
 use super::{HotCode, LiveFrame, Look};
 use crate::layout::spec::{Layout, StackTop};
 use crate::process::memory::{Bytes, Range};
@@ -17,7 +20,6 @@ use crate::read::caches::{CodeParts, SitePlan};
 use crate::read::dict::read_word;
 use crate::read::instances::instance_dict;
 use crate::read::operands::{SiteOperands, Source, is_kept, operands};
-use std::sync::Arc;
 
 /// Functions whose plans are kept.
 const MAX_PLANS: usize = 4_096;
@@ -26,11 +28,20 @@ const MAX_LOCALS: usize = 256;
 
 /// The sources of the operands of hot code.
 #[derive(Debug, Default)]
-pub(crate) struct Plans(FxHashMap<FunctionId, (Arc<CodeParts>, Arc<Vec<SiteOperands>>)>);
+pub(crate) struct Plans(FxHashMap<FunctionId, (Arc<CodeParts>, Arc<Plan>)>);
+
+/// The sources of one code object.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// For each of its sites.
+    pub(super) sites: Vec<SiteOperands>,
+    /// Slots of locals that they need.
+    slots: usize,
+}
 
 impl Plans {
     /// The sources for each site of a code object.
-    pub(super) fn of(&mut self, hot: &HotCode, layout: &Layout) -> Arc<Vec<SiteOperands>> {
+    pub(super) fn of(&mut self, hot: &HotCode, layout: &Layout) -> Arc<Plan> {
         if let Some((parts, plan)) = self.0.get(&hot.function)
             && Arc::ptr_eq(parts, &hot.parts)
         {
@@ -39,7 +50,10 @@ impl Plans {
         if self.0.len() >= MAX_PLANS {
             self.0.clear();
         }
-        let plan = Arc::new(operands(&hot.parts, layout.opcodes));
+        let sites = operands(&hot.parts, layout.opcodes);
+        let locals = sites.iter().flatten().filter_map(|(_, source)| source.local());
+        let slots = locals.max().map_or(0, |last| last as usize + 1).min(MAX_LOCALS);
+        let plan = Arc::new(Plan { sites, slots });
         self.0.insert(hot.function, (hot.parts.clone(), plan.clone()));
         plan
     }
@@ -69,10 +83,11 @@ impl<'l, 'a> Sampling<'l, 'a> {
     pub(super) fn new(
         look: &'l mut Look<'a>,
         hot: &'l HotCode,
+        plan: &Plan,
         frame: &'l LiveFrame,
         namespaces: [Option<NamespaceRef>; 2],
     ) -> Self {
-        let locals = read_locals(look, hot, frame).unwrap_or_default();
+        let locals = read_locals(look, hot, plan.slots, frame).unwrap_or_default();
         Self { look, hot, frame, namespaces, locals, met: FxHashMap::default() }
     }
 
@@ -106,7 +121,10 @@ impl<'l, 'a> Sampling<'l, 'a> {
         if let Some(met) = self.met.get(source) {
             return *met;
         }
-        let met = self.object(objects, source).and_then(|addr| self.classify(objects, addr));
+        let met = match source {
+            Source::SmallInt => self.small_int(objects),
+            source => self.object(objects, source).and_then(|addr| self.classify(objects, addr)),
+        };
         self.met.insert(source.clone(), met);
         met
     }
@@ -121,7 +139,6 @@ impl<'l, 'a> Sampling<'l, 'a> {
                 read_word(memory, *self.locals.get(*slot as usize)?, layout.object.cell_ob_ref)?
             }
             Source::Global(index) => self.global(objects, name(index)?)?,
-            Source::SmallInt => return self.builtin_instance(objects),
             Source::Const(index) => {
                 let item = layout.object.tuple_ob_item as u64 + u64::from(*index) * 8;
                 memory.read_u64(self.hot.parts.consts.checked_add(item)?).ok()?
@@ -131,7 +148,7 @@ impl<'l, 'a> Sampling<'l, 'a> {
                 let base = self.meet(objects, base)?;
                 self.attribute(objects, &base, name)?
             }
-            Source::Null | Source::Unknown => return None,
+            Source::SmallInt | Source::Null | Source::Unknown => return None,
         };
         (addr != 0 && addr.is_multiple_of(8)).then_some(addr)
     }
@@ -141,10 +158,12 @@ impl<'l, 'a> Sampling<'l, 'a> {
     }
 
     /// Any small int: there is no need to know which.
-    fn builtin_instance(&self, objects: &Objects) -> Option<u64> {
-        // `bool` values are ints, but of another type: an int is found in no namespace for sure.
-        let _ = objects;
-        None
+    fn small_int(&self, objects: &mut Objects) -> Option<Met> {
+        let class = self.global(objects, "int")?;
+        let interpreter = main_interpreter(self.look);
+        let (memory, layout, number) = (self.look.memory, self.look.layout, self.look.number);
+        let id = objects.types.meet(memory, layout, interpreter, class, number)?;
+        Some(Met { addr: 0, value: Value::Instance(id), dict: InstanceDict::None })
     }
 
     fn attribute(&mut self, objects: &mut Objects, base: &Met, name: &str) -> Option<u64> {
@@ -159,7 +178,10 @@ impl<'l, 'a> Sampling<'l, 'a> {
                 let own = objects.types.instance_value(memory, layout, id, base.addr, name);
                 match (own, objects.types.find(id, name)) {
                     (Some(own), _) => Some(own),
-                    (None, Found::In(_, value)) if objects.types.is_plain(memory, layout, value) => Some(value),
+                    (None, Found::In(_, value)) => {
+                        let is_plain = |kind: &ValueKind| kind.is_function() || !kind.is_descriptor();
+                        objects.types.kind(memory, layout, value).is_some_and(is_plain).then_some(value)
+                    }
                     _ => None,
                 }
             }
@@ -173,11 +195,12 @@ impl<'l, 'a> Sampling<'l, 'a> {
         let (memory, layout, number) = (*memory, *layout, *number);
         let class = read_word(memory, addr, layout.object.ob_type)?;
         let kind = objects.types.kind(memory, layout, addr)?;
-        let value = if kind.is_class() {
+        let (is_class, is_function, is_module) = (kind.is_class(), kind.is_function(), kind.is_module());
+        let value = if is_class {
             Value::Class(objects.types.meet(memory, layout, interpreter, addr, number)?)
-        } else if kind.is_function() {
+        } else if is_function {
             Value::Function(objects.functions.meet(memory, layout, codes, tables, addr, number)?)
-        } else if kind.is_module() {
+        } else if is_module {
             let dict = read_word(memory, addr, layout.object.md_dict)?;
             Value::Module(objects.namespaces.meet(memory, layout, dict, number)?)
         } else {
@@ -195,7 +218,7 @@ impl<'l, 'a> Sampling<'l, 'a> {
     /// What a specialised form would demand of a value and does not find.
     fn property(&self, objects: &Objects, family: OpFamily, role: OperandRole, met: &Met) -> &'static str {
         let Value::Instance(id) = met.value else { return "" };
-        if !objects.types.raw(id).is_some_and(|raw| raw.is_int()) {
+        if met.addr == 0 || !objects.types.raw(id).is_some_and(|raw| raw.is_int()) {
             return "";
         }
         let long = &self.look.layout.object.long;
@@ -215,10 +238,9 @@ impl<'l, 'a> Sampling<'l, 'a> {
 
 /// The locals of a frame, without tags: out of the copy where it holds them, else read now if the frame
 /// still runs the same code.
-fn read_locals(look: &Look<'_>, hot: &HotCode, frame: &LiveFrame) -> Option<Vec<u64>> {
+fn read_locals(look: &Look<'_>, hot: &HotCode, count: usize, frame: &LiveFrame) -> Option<Vec<u64>> {
     let layout = look.layout;
     let first = layout.frame.localsplus;
-    let count = slots(hot).min(MAX_LOCALS);
     let wanted = first + count * 8;
     let bytes = match frame.bytes.get(first..wanted) {
         Some(copied) => copied.to_vec(),
@@ -241,11 +263,6 @@ fn read_locals(look: &Look<'_>, hot: &HotCode, frame: &LiveFrame) -> Option<Vec<
         word => word,
     };
     Some(bytes.chunks_exact(8).filter_map(|word| word.u64_at(0)).map(untag).collect())
-}
-
-/// Slots that the instructions of a code object name.
-fn slots(hot: &HotCode) -> usize {
-    hot.parts.slots()
 }
 
 /// What the version tag in the cache of a site tells: an operand, a tag that is not known yet, or

@@ -105,6 +105,7 @@ const FRAME: FrameOffsets = FrameOffsets {
 const CODE: CodeOffsets = CodeOffsets {
     size: 184,
     argcount: 56,
+    kwonlyargcount: 64,
     firstlineno: 72,
     filename: 112,
     name: 120,

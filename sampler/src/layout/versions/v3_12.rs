@@ -81,6 +81,7 @@ pub(super) const LAYOUT: Layout = Layout {
     code: CodeOffsets {
         size: 192,
         argcount: 52,
+        kwonlyargcount: 60,
         firstlineno: 68,
         bytecode: Bytecode::Inline(192),
         // co_framesize

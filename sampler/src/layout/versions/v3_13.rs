@@ -105,6 +105,7 @@ pub(super) const FREE_THREADED: Layout = Layout {
     code: CodeOffsets {
         size: 216,
         argcount: 68,
+        kwonlyargcount: 76,
         firstlineno: 84,
         filename: 128,
         name: 136,

@@ -74,6 +74,7 @@ const FRAME: FrameOffsets = FrameOffsets {
 const CODE: CodeOffsets = CodeOffsets {
     size: 176,
     argcount: 16,
+    kwonlyargcount: 24,
     firstlineno: 40,
     filename: 104,
     name: 112,
