@@ -25,6 +25,8 @@ pub struct Keys {
     pub first: u64,
     /// `dk_nentries`: entries, those of deleted keys included.
     pub count: usize,
+    /// Entries that there is room for.
+    pub capacity: usize,
     /// Size of an entry in bytes.
     pub size: usize,
     /// Where its key is in an entry; the value follows it.
@@ -54,7 +56,12 @@ impl Keys {
                 (slots, dk_indices, slots * index_len, head.u64_at(dk_nentries)?, None)
             }
             DictKeys::Logarithmic {
-                dk_log2_size, dk_log2_index_bytes, dk_kind, dk_nentries, dk_indices, ..
+                dk_log2_size,
+                dk_log2_index_bytes,
+                dk_kind,
+                dk_nentries,
+                dk_indices,
+                ..
             } => {
                 let log2 = head.u8_at(dk_log2_size).filter(|log2| *log2 <= MAX_LOG2_SIZE)?;
                 // At least a byte per slot (and 8 in all), at most 8.
@@ -74,7 +81,14 @@ impl Keys {
             _ => KeysKind::Unicode,
         };
         let first = addr.checked_add(indices_at as u64)?.checked_add(indices_len)?;
-        Some(Self { addr, kind, version, usable, first, count, size, key })
+        // `USABLE_FRACTION`.
+        let capacity = usize::try_from(slots / 3 * 2 + slots % 3 * 2 / 3).ok()?.max(count);
+        Some(Self { addr, kind, version, usable, first, count, capacity, size, key })
+    }
+
+    /// Where all entries are that there is room for, at most `max`.
+    pub fn room(&self, max: usize) -> Range {
+        Range::new(self.first, self.capacity.min(max) * self.size)
     }
 
     /// Where the first `max` entries are.

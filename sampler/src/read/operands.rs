@@ -85,7 +85,11 @@ pub fn is_kept(parts: &CodeParts, slot: u32, one: u32, other: u32) -> bool {
 fn stored(instruction: &Instruction) -> [Option<u32>; 2] {
     let oparg = instruction.oparg;
     match base_name(instruction.name) {
-        "STORE_FAST" | "STORE_FAST_MAYBE_NULL" | "DELETE_FAST" | "LOAD_FAST_AND_CLEAR" | "STORE_DEREF"
+        "STORE_FAST"
+        | "STORE_FAST_MAYBE_NULL"
+        | "DELETE_FAST"
+        | "LOAD_FAST_AND_CLEAR"
+        | "STORE_DEREF"
         | "DELETE_DEREF" => [Some(oparg), None],
         "STORE_FAST_LOAD_FAST" => [Some(oparg >> 4), None],
         "STORE_FAST_STORE_FAST" => [Some(oparg >> 4), Some(oparg & 15)],
@@ -257,7 +261,11 @@ impl Machine {
         let base = self.peek(0);
         self.pop(1);
         let is_followed = !matches!(base, Source::Unknown | Source::Null) && base.depth() < MAX_CHAIN;
-        self.push(if is_followed { Source::Attribute(Box::new(base.clone()), name) } else { Source::Unknown });
+        self.push(if is_followed {
+            Source::Attribute(Box::new(base.clone()), name)
+        } else {
+            Source::Unknown
+        });
         if as_method {
             self.push(base);
         }
@@ -300,9 +308,20 @@ fn effect(name: &str, oparg: u32, full: &str) -> Option<(u32, u32)> {
         | "SETUP_ANNOTATIONS" | "GEN_START" | "SETUP_LOOP" | "POP_BLOCK" | "DELETE_FAST" | "DELETE_NAME"
         | "DELETE_GLOBAL" | "DELETE_DEREF" | "RESUME_CHECK" | "RESUME_CHECK_JIT" | "EXTENDED_ARG"
         | "RESUME_QUICK" => (0, 0),
-        "POP_TOP" | "END_FOR" | "STORE_FAST" | "STORE_NAME" | "STORE_GLOBAL" | "STORE_DEREF"
-        | "DELETE_ATTR" | "LIST_APPEND" | "SET_ADD" | "LIST_EXTEND" | "SET_UPDATE" | "DICT_UPDATE"
-        | "DICT_MERGE" | "STORE_FAST_MAYBE_NULL" => (1, 0),
+        "POP_TOP"
+        | "END_FOR"
+        | "STORE_FAST"
+        | "STORE_NAME"
+        | "STORE_GLOBAL"
+        | "STORE_DEREF"
+        | "DELETE_ATTR"
+        | "LIST_APPEND"
+        | "SET_ADD"
+        | "LIST_EXTEND"
+        | "SET_UPDATE"
+        | "DICT_UPDATE"
+        | "DICT_MERGE"
+        | "STORE_FAST_MAYBE_NULL" => (1, 0),
         "STORE_FAST_STORE_FAST" | "DELETE_SUBSCR" | "MAP_ADD" => (2, 0),
         "STORE_SLICE" => (4, 0),
         "BINARY_SLICE" => (3, 1),
@@ -314,8 +333,14 @@ fn effect(name: &str, oparg: u32, full: &str) -> Option<(u32, u32)> {
         "BUILD_LIST" | "BUILD_TUPLE" | "BUILD_SET" | "BUILD_STRING" | "BUILD_SLICE" => (oparg, 1),
         "BUILD_MAP" => (oparg.saturating_mul(2), 1),
         "BUILD_CONST_KEY_MAP" => (oparg.saturating_add(1), 1),
-        "LOAD_DEREF" | "LOAD_CLOSURE" | "LOAD_BUILD_CLASS" | "LOAD_COMMON_CONSTANT" | "LOAD_LOCALS"
-        | "LOAD_ASSERTION_ERROR" | "LOAD_CLASSDEREF" | "LOAD_FAST_AND_CLEAR" => (0, 1),
+        "LOAD_DEREF"
+        | "LOAD_CLOSURE"
+        | "LOAD_BUILD_CLASS"
+        | "LOAD_COMMON_CONSTANT"
+        | "LOAD_LOCALS"
+        | "LOAD_ASSERTION_ERROR"
+        | "LOAD_CLASSDEREF"
+        | "LOAD_FAST_AND_CLEAR" => (0, 1),
         "IMPORT_NAME" => (2, 1),
         "IMPORT_FROM" => (1, 2),
         "LOAD_SPECIAL" => (1, 2),
@@ -326,7 +351,8 @@ fn effect(name: &str, oparg: u32, full: &str) -> Option<(u32, u32)> {
 
 /// The same for opcodes with specialised forms: `STORE_ATTR_SLOT` is as `STORE_ATTR`.
 fn family_effect(name: &str, oparg: u32) -> Option<(u32, u32)> {
-    let is = |family: &str| name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'));
+    let is =
+        |family: &str| name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'));
     let call = |beside: u32| Some((oparg.saturating_add(beside), 1));
     match name {
         "CALL_FUNCTION" => return call(1),

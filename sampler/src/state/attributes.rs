@@ -200,7 +200,8 @@ impl Types {
         let first_function = |(index, known): (usize, &Known)| {
             let mut values: Vec<u64> = known.dict.get("__init__").into_iter().collect();
             values.extend(known.dict.values().take(MAX_TRIED));
-            let is_function = |value: &u64| self.kinds.known(memory, layout, *value).is_some_and(ValueKind::is_function);
+            let is_function =
+                |value: &u64| self.kinds.known(memory, layout, *value).is_some_and(ValueKind::is_function);
             values.into_iter().find(is_function).map(|value| (TypeRef::from_index(index), value))
         };
         open.filter_map(first_function).take(MAX_REFRESHED).collect()
@@ -214,7 +215,8 @@ impl Known {
             return;
         }
         let addr = read_word(memory, self.raw.addr, layout.object.ht_cached_keys);
-        let Some(keys) = addr.filter(|addr| *addr != 0).and_then(|addr| Keys::read(memory, layout, addr)) else {
+        let Some(keys) = addr.filter(|addr| *addr != 0).and_then(|addr| Keys::read(memory, layout, addr))
+        else {
             return;
         };
         facts.keys = keys.usable.map(|usable| SharedKeys {

@@ -7,12 +7,13 @@ use slowpath_profile::evidence::{KeyChange, KeyEvent, KeysFacts, KeysKind};
 
 use crate::layout::spec::Layout;
 use crate::process::memory::{Memory, Range};
-use crate::read::dict::read_word;
 use crate::read::keys::{DictHead, Keys, head_len};
 use crate::read::{objects, text};
 
 /// Entries of a dict that are watched; what a larger one holds beyond is not seen.
 const MAX_ENTRIES: usize = 20_000;
+/// Reads of a dict whose keys come and go.
+const TRIES: u32 = 8;
 /// Names that are kept as changed.
 const MAX_CHANGES: usize = 256;
 /// Changes that are handed on.
@@ -56,46 +57,41 @@ impl DictWatch {
     /// Looks at it; whether it holds anything else than at the last look. `None` if it cannot be read
     /// now: what is known stays.
     pub(crate) fn look(&mut self, memory: &dyn Memory, layout: &Layout) -> Option<bool> {
-        let copy = match self.predicted(memory, layout) {
-            Some(copy) => copy,
-            None => read_anew(memory, layout, self.addr)?,
+        let mut place = match self.keys {
+            Some(keys) => keys,
+            None => Keys::read(memory, layout, DictHead::read(memory, layout, self.addr)?.keys)?,
         };
-        let (head, keys, entries) = copy;
-        if self.head.is_some() && entries != self.entries {
-            // A copy across a change of the keys object would be noise.
-            let keys_now = read_word(memory, self.addr, layout.object.dict.ma_keys)?;
-            if keys_now != keys.addr {
-                return None;
+        for _ in 0..TRIES {
+            match copy(memory, layout, self.addr, &place)? {
+                Copy::Whole(head, keys, entries) => {
+                    return Some(self.take(memory, layout, head, keys, entries));
+                }
+                Copy::Moved(now) => place = Keys::read(memory, layout, now)?,
+                Copy::Resized(now) => place = now,
             }
         }
+        None
+    }
+
+    /// Adds a copy to what is known; whether it holds anything else.
+    fn take(
+        &mut self,
+        memory: &dyn Memory,
+        layout: &Layout,
+        head: DictHead,
+        keys: Keys,
+        entries: Vec<u8>,
+    ) -> bool {
         self.count(layout, &head, &keys);
         let is_other = self.head.is_none() || entries != self.entries;
         if is_other {
-            self.take(memory, layout, &keys, &entries);
+            self.compare_with(memory, layout, &keys, &entries);
             self.entries = entries;
             let is_general = keys.kind == KeysKind::General;
             self.foreign = is_general.then(|| self.find_foreign(memory, layout, &keys)).flatten();
         }
         (self.head, self.keys) = (Some(head), Some(keys));
-        Some(is_other)
-    }
-
-    /// Head, keys and entries in one read, where they were at the last look.
-    fn predicted(&self, memory: &dyn Memory, layout: &Layout) -> Option<(DictHead, Keys, Vec<u8>)> {
-        let known = self.keys?;
-        let (dict_len, keys_len) = (DictHead::len(layout), head_len(layout));
-        let entries = known.entries(MAX_ENTRIES);
-        let ranges = [Range::new(self.addr, dict_len), Range::new(known.addr, keys_len), entries];
-        let mut bytes = vec![0; dict_len + keys_len + entries.len];
-        let filled = memory.read_vectored(&ranges, &mut bytes).ok()?;
-        let head = DictHead::decode(layout, bytes.get(..dict_len)?)?;
-        let keys = Keys::decode(layout, known.addr, bytes.get(dict_len..dict_len + keys_len)?)?;
-        let same_place = head.keys == known.addr && keys.first == known.first && keys.size == known.size;
-        if filled < bytes.len() || !same_place || keys.count != known.count || head.values != 0 {
-            return None;
-        }
-        bytes.drain(..dict_len + keys_len);
-        Some((head, keys, bytes))
+        is_other
     }
 
     fn count(&mut self, layout: &Layout, head: &DictHead, keys: &Keys) {
@@ -112,7 +108,7 @@ impl DictWatch {
     }
 
     /// Compares the entries with those of the last look.
-    fn take(&mut self, memory: &dyn Memory, layout: &Layout, keys: &Keys, entries: &[u8]) {
+    fn compare_with(&mut self, memory: &dyn Memory, layout: &Layout, keys: &Keys, entries: &[u8]) {
         let is_first = self.head.is_none();
         let now: FxHashMap<u64, u64> =
             keys.pairs(entries).filter(|(key, value)| *key != 0 && *value != 0).collect();
@@ -125,8 +121,7 @@ impl DictWatch {
     }
 
     fn learn_names(&mut self, memory: &dyn Memory, layout: &Layout, now: &FxHashMap<u64, u64>) {
-        let unknown: Vec<u64> =
-            now.keys().copied().filter(|key| !self.values.contains_key(key)).collect();
+        let unknown: Vec<u64> = now.keys().copied().filter(|key| !self.values.contains_key(key)).collect();
         let texts = text::strings(memory, &layout.object, &unknown);
         for (key, text) in unknown.into_iter().zip(texts) {
             match text {
@@ -235,9 +230,41 @@ impl DictWatch {
     }
 }
 
-fn read_anew(memory: &dyn Memory, layout: &Layout, addr: u64) -> Option<(DictHead, Keys, Vec<u8>)> {
-    let head = DictHead::read(memory, layout, addr).filter(|head| head.values == 0)?;
-    let keys = Keys::read(memory, layout, head.keys)?;
-    let range = keys.entries(MAX_ENTRIES);
-    Some((head, keys, memory.read_bytes(range.addr, range.len).ok()?))
+/// What one read of a dict gave.
+enum Copy {
+    /// Head, keys and entries of one moment.
+    Whole(DictHead, Keys, Vec<u8>),
+    /// The keys are at this address.
+    Moved(u64),
+    /// The keys have another size.
+    Resized(Keys),
+}
+
+/// Copies a dict with its keys, expected at `place`, in one read. The head is copied before and after:
+/// if it points to the same keys both times, the entries are theirs.
+fn copy(memory: &dyn Memory, layout: &Layout, addr: u64, place: &Keys) -> Option<Copy> {
+    let (dict_len, keys_len) = (DictHead::len(layout), head_len(layout));
+    let room = place.room(MAX_ENTRIES);
+    let dict = Range::new(addr, dict_len);
+    let ranges = [dict, Range::new(place.addr, keys_len), room, dict];
+    let mut bytes = vec![0; 2 * dict_len + keys_len + room.len];
+    let filled = memory.read_vectored(&ranges, &mut bytes).ok()?;
+    let head = DictHead::decode(layout, bytes.get(..dict_len.min(filled))?)?;
+    // Shared keys have their values elsewhere.
+    if head.values != 0 {
+        return None;
+    }
+    if head.keys != place.addr || filled < bytes.len() {
+        return Some(Copy::Moved(head.keys));
+    }
+    let keys = Keys::decode(layout, place.addr, &bytes[dict_len..dict_len + keys_len])?;
+    if (keys.first, keys.size) != (place.first, place.size) {
+        return Some(Copy::Resized(keys));
+    }
+    let after = DictHead::decode(layout, &bytes[bytes.len() - dict_len..])?;
+    if after.keys != head.keys {
+        return Some(Copy::Moved(after.keys));
+    }
+    let entries = bytes.get(dict_len + keys_len..)?.get(..keys.entries(MAX_ENTRIES).len)?;
+    Some(Copy::Whole(head, keys, entries.to_vec()))
 }

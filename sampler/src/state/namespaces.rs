@@ -1,8 +1,8 @@
 //! The globals of hot code, and the builtins, over time.
 
 use rustc_hash::FxHashMap;
-use slowpath_profile::ids::Id;
 use slowpath_profile::evidence::{Namespace, NamespaceRef};
+use slowpath_profile::ids::Id;
 
 use super::dict_watch::DictWatch;
 use crate::layout::spec::Layout;

@@ -119,7 +119,8 @@ impl Objects {
             }
         }
         if !unknown.is_empty() && look.now_ns >= self.search_at_ns {
-            let found = self.types.search(look.memory, look.layout, main_interpreter(look), &unknown, look.number);
+            let found =
+                self.types.search(look.memory, look.layout, main_interpreter(look), &unknown, look.number);
             let pause = if found { FIRST_SEARCH_NS } else { self.search_pause_ns.saturating_mul(2) };
             self.search_pause_ns = pause.clamp(FIRST_SEARCH_NS, LAST_SEARCH_NS);
             self.search_at_ns = look.now_ns + self.search_pause_ns;

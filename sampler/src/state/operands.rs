@@ -10,9 +10,9 @@ use rustc_hash::FxHashMap;
 use slowpath_profile::FunctionId;
 use slowpath_profile::evidence::{InstanceDict, NamespaceRef, OpFamily, Operand, OperandRole, Value};
 
+use super::attributes::Found;
 use super::kinds::ValueKind;
 use super::objects::{Objects, main_interpreter};
-use super::attributes::Found;
 use super::{HotCode, LiveFrame, Look};
 use crate::layout::spec::{Layout, StackTop};
 use crate::process::memory::{Bytes, Range};

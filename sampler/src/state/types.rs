@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use slowpath_profile::evidence::{Attribute, TypeFacts, TypeRef};
 use slowpath_profile::FunctionId;
+use slowpath_profile::evidence::{Attribute, TypeFacts, TypeRef};
 use slowpath_profile::ids::Id;
 
 use super::dict_watch::DictWatch;
@@ -109,7 +109,8 @@ impl Types {
         let id = TypeRef::from_index(self.known.len());
         self.by_name.insert((module.clone(), name.clone()), id);
         let is_heap = raw.is_heap();
-        let facts = TypeFacts { name, module, is_heap, is_immutable: raw.is_immutable(), ..TypeFacts::default() };
+        let facts =
+            TypeFacts { name, module, is_heap, is_immutable: raw.is_immutable(), ..TypeFacts::default() };
         self.known.push(Known {
             raw,
             facts,
