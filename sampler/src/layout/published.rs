@@ -313,7 +313,7 @@ fn object(table: &Table, headers: &Layout) -> Result<ObjectOffsets, LayoutError>
             ma_values: dict.field("ma_values", 8)?,
             ..known.dict
         },
-        instance_dict: known.instance_dict,
+        ..*known
     })
 }
 

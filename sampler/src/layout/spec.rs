@@ -190,6 +190,12 @@ pub struct FrameOffsets {
     pub executing: Option<Executing>,
     /// `tlbc_index` (free-threaded 3.14+).
     pub tlbc_index: Option<Offset>,
+    /// `f_globals`: a dict.
+    pub f_globals: Offset,
+    /// `f_builtins`: a dict.
+    pub f_builtins: Offset,
+    /// `f_locals`: the namespace of a module or class body; null in functions.
+    pub f_locals: Offset,
 }
 
 /// How a frame keeps the top of its value stack. While its instructions run, the interpreter holds it
@@ -233,6 +239,8 @@ pub struct CodeOffsets {
     pub size: usize,
     /// `co_argcount`.
     pub argcount: Offset,
+    /// `co_kwonlyargcount`, an `int`.
+    pub kwonlyargcount: Offset,
     /// `co_firstlineno`.
     pub firstlineno: Offset,
     /// `co_filename`.
@@ -354,6 +362,73 @@ pub struct ObjectOffsets {
     pub dict: DictOffsets,
     /// How an instance finds its attributes.
     pub instance_dict: InstanceDict,
+    /// `PyTypeObject` and `PyHeapTypeObject`, as far as attribute lookup and its caches need them.
+    pub types: TypeOffsets,
+    /// `PyFunctionObject`.
+    pub function: FunctionOffsets,
+    /// `PyModuleObject.md_dict`.
+    pub md_dict: Offset,
+    /// `PyWeakReference.wr_object`.
+    pub wr_object: Offset,
+    /// `PyCellObject.ob_ref`.
+    pub cell_ob_ref: Offset,
+}
+
+/// `PyTypeObject` and `PyHeapTypeObject`, beyond the fields that naming an object needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TypeOffsets {
+    /// `tp_getattro`.
+    pub tp_getattro: Offset,
+    /// `tp_setattro`.
+    pub tp_setattro: Offset,
+    /// `tp_dict`: a dict; of static built-in types see [`TypeOffsets::statics`] (3.12+).
+    pub tp_dict: Offset,
+    /// `tp_descr_get`.
+    pub tp_descr_get: Offset,
+    /// `tp_descr_set`.
+    pub tp_descr_set: Offset,
+    /// `tp_new`.
+    pub tp_new: Offset,
+    /// `tp_mro`: a tuple.
+    pub tp_mro: Offset,
+    /// `tp_subclasses`: a dict of weak references by address; of static built-in types the index in
+    /// [`TypeOffsets::statics`] plus 1 (3.12+).
+    pub tp_subclasses: Offset,
+    /// `tp_version_tag`, an `unsigned int`.
+    pub tp_version_tag: Offset,
+    /// The tag means something only while `Py_TPFLAGS_VALID_VERSION_TAG` is set (before 3.13).
+    pub tag_needs_flag: bool,
+    /// `tp_versions_used`, 2 bytes, and `MAX_VERSIONS_PER_CLASS` (3.13+).
+    pub tp_versions_used: Option<(Offset, u16)>,
+    /// `ht_qualname`.
+    pub ht_qualname: Offset,
+    /// Size of the part of a static type that reading needs, up to the end of the last field above.
+    pub size: usize,
+    /// Where static built-in types keep `tp_dict` and `tp_subclasses` (3.12+).
+    pub statics: Option<StaticTypes>,
+}
+
+/// Entries of `types.builtins` in `PyInterpreterState`, one for each static built-in type. Where they
+/// begin moves between releases of a version, and is searched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StaticTypes {
+    /// Size of an entry; its first word is the address of the type.
+    pub size: usize,
+    /// `tp_dict` in an entry.
+    pub tp_dict: Offset,
+    /// `tp_subclasses` in an entry.
+    pub tp_subclasses: Offset,
+}
+
+/// `PyFunctionObject`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FunctionOffsets {
+    /// `func_code`.
+    pub func_code: Offset,
+    /// `func_globals`.
+    pub func_globals: Offset,
+    /// `func_version`, a `uint32_t` (3.11+).
+    pub func_version: Option<Offset>,
 }
 
 /// `PyASCIIObject` and `PyCompactUnicodeObject`.
@@ -385,6 +460,10 @@ pub struct LongOffsets {
 /// `PyDictObject` and `PyDictKeysObject`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DictOffsets {
+    /// `ma_used`: the number of items.
+    pub ma_used: Offset,
+    /// `ma_version_tag` (`_ma_watcher_tag` from 3.14 on).
+    pub tag: DictTag,
     /// `ma_keys`.
     pub ma_keys: Offset,
     /// `ma_values`.
@@ -393,6 +472,17 @@ pub struct DictOffsets {
     pub keys: DictKeys,
     /// Offset of the first value behind `ma_values`, in bytes (`PyDictValues.values`).
     pub values_first: Offset,
+}
+
+/// The word of a dict that counts what is done to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DictTag {
+    /// Where it is.
+    pub offset: Offset,
+    /// First bit of the version, which every store changes (before 3.14).
+    pub version_shift: Option<u8>,
+    /// First of the 4 bits that count stores to a dict which compiled code relies on (3.13+).
+    pub mutations_shift: Option<u8>,
 }
 
 /// `PyDictKeysObject`.
@@ -416,6 +506,10 @@ pub enum DictKeys {
         dk_log2_index_bytes: Offset,
         /// `dk_kind`, a byte: 0 general, 1 unicode, 2 split.
         dk_kind: Offset,
+        /// `dk_version`, a `uint32_t`.
+        dk_version: Offset,
+        /// `dk_usable`.
+        dk_usable: Offset,
         /// `dk_nentries`.
         dk_nentries: Offset,
         /// `dk_indices`; entries follow them.

@@ -3,14 +3,15 @@
 //! A dict of a running program may change while it is read: entries may be missing or stale, never
 //! more than asked for. Sizes that cannot be end the walk.
 
-use crate::layout::spec::{DictKeys, InstanceDict, Layout};
+use crate::layout::spec::{InstanceDict, Layout};
 use crate::process::memory::{Bytes, Memory};
+use crate::read::keys::Keys;
 use crate::read::text;
 
 /// Entries that are read at a time.
 const BATCH: usize = 1024;
-/// Slots of a hash table that are believed in (log2).
-const MAX_LOG2_SIZE: u8 = 32;
+/// Keys whose text is read at a time.
+const KEYS_PER_READ: usize = 32;
 /// Entries of a dict that are searched for a name: `sys.modules` of large programs has thousands.
 const MAX_SEARCHED: usize = 100_000;
 
@@ -46,9 +47,12 @@ pub fn get_str(memory: &dyn Memory, layout: &Layout, dict: u64, name: &str) -> O
 }
 
 fn find_str(memory: &dyn Memory, layout: &Layout, items: &[(u64, u64)], name: &str) -> Option<u64> {
-    let max = name.chars().count() + 1;
-    let is_name = |key| text::string_up_to(memory, &layout.object, key, max).is_some_and(|text| text == name);
-    items.iter().find(|(key, _)| is_name(*key)).map(|(_, value)| *value)
+    items.chunks(KEYS_PER_READ).find_map(|items| {
+        let keys: Vec<u64> = items.iter().map(|(key, _)| *key).collect();
+        let texts = text::strings(memory, &layout.object, &keys);
+        let position = texts.iter().position(|text| text.as_deref() == Some(name))?;
+        items.get(position).map(|(_, value)| *value)
+    })
 }
 
 /// The attribute `name` in the dict of the instance (or module) at `object`, however its dict is kept.
@@ -63,14 +67,21 @@ pub fn instance_attribute(memory: &dyn Memory, layout: &Layout, object: u64, nam
 }
 
 /// Where the attributes of an instance are.
-enum Attributes {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attributes {
     /// In a dict.
     Dict(u64),
     /// In an array that begins at `first`, named by the keys that its type shares.
-    Values { keys: u64, first: u64 },
+    Values {
+        /// Address of the keys.
+        keys: u64,
+        /// Address of the first value.
+        first: u64,
+    },
 }
 
-fn attributes(memory: &dyn Memory, layout: &Layout, object: u64) -> Option<Attributes> {
+/// Where the attributes of the instance at `object` are.
+pub fn attributes(memory: &dyn Memory, layout: &Layout, object: u64) -> Option<Attributes> {
     let class = read_word(memory, object, layout.object.ob_type)?;
     let flags = read_word(memory, class, layout.object.tp_flags)?;
     if layout.object.instance_dict == InstanceDict::Offset || flags & MANAGED_DICT == 0 {
@@ -127,63 +138,22 @@ fn split_items(
     Some(items.filter(|(_, value)| *value != 0).collect())
 }
 
-/// Where the entries of a `PyDictKeysObject` are and what they look like.
-struct Entries {
-    first: u64,
-    count: usize,
-    /// Size of an entry, and where its key is; the value follows it.
-    size: usize,
-    key: usize,
-}
-
 /// All entries with a key; the value is 0 where it was deleted or lies elsewhere (split tables).
 fn entries(memory: &dyn Memory, layout: &Layout, keys: u64, max: usize) -> Option<Vec<(u64, u64)>> {
-    let place = locate_entries(memory, layout, keys)?;
+    let mut place = Keys::read(memory, layout, keys)?;
     let wanted = place.count.min(max);
     let mut entries = Vec::with_capacity(wanted.min(BATCH));
-    let mut from = 0;
-    while from < wanted {
-        let count = (wanted - from).min(BATCH);
-        let start = place.first.checked_add((from * place.size) as u64)?;
-        let bytes = memory.read_bytes(start, count * place.size).ok()?;
-        for entry in bytes.chunks_exact(place.size) {
-            entries.push((entry.u64_at(place.key)?, entry.u64_at(place.key + 8)?));
-        }
-        from += count;
+    while entries.len() < wanted {
+        place.count = wanted - entries.len();
+        let range = place.entries(BATCH);
+        let bytes = memory.read_bytes(range.addr, range.len).ok()?;
+        entries.extend(place.pairs(&bytes));
+        place.first = range.end()?;
     }
     Some(entries)
 }
 
-fn locate_entries(memory: &dyn Memory, layout: &Layout, keys: u64) -> Option<Entries> {
-    let mut head = [0; 64];
-    let (slots, indices_at, indices_len, nentries, has_hash) = match layout.object.dict.keys {
-        DictKeys::Sized { dk_size, dk_nentries, dk_indices } => {
-            memory.read(keys, head.get_mut(..dk_indices)?).ok()?;
-            let slots = head.u64_at(dk_size).filter(|slots| slots.is_power_of_two())?;
-            let index_len = match slots {
-                0..=0xff => 1,
-                0x100..=0xffff => 2,
-                0x1_0000..=0xffff_ffff => 4,
-                _ => return None,
-            };
-            (slots, dk_indices, slots * index_len, head.u64_at(dk_nentries)?, true)
-        }
-        DictKeys::Logarithmic { dk_log2_size, dk_log2_index_bytes, dk_kind, dk_nentries, dk_indices } => {
-            memory.read(keys, head.get_mut(..dk_indices)?).ok()?;
-            let log2 = head.u8_at(dk_log2_size).filter(|log2| *log2 <= MAX_LOG2_SIZE)?;
-            // At least a byte per slot (and 8 in all), at most 8.
-            let log2_len = head.u8_at(dk_log2_index_bytes).filter(|len| (log2..=log2 + 3).contains(len))?;
-            let has_hash = head.u8_at(dk_kind)? == 0;
-            (1 << log2, dk_indices, 1 << log2_len, head.u64_at(dk_nentries)?, has_hash)
-        }
-    };
-    let first = keys.checked_add(indices_at as u64)?.checked_add(indices_len)?;
-    let count = usize::try_from(nentries).ok().filter(|count| *count as u64 <= slots)?;
-    let (size, key) = if has_hash { (24, 8) } else { (16, 0) };
-    Some(Entries { first, count, size, key })
-}
-
 /// The word of a structure at `addr`.
-pub(super) fn read_word(memory: &dyn Memory, addr: u64, offset: usize) -> Option<u64> {
+pub(crate) fn read_word(memory: &dyn Memory, addr: u64, offset: usize) -> Option<u64> {
     memory.read_u64(addr.checked_add(offset as u64)?).ok()
 }

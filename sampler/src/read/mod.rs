@@ -8,9 +8,12 @@ pub mod code_cache;
 pub mod code_parts;
 pub mod dict;
 pub mod image;
+pub mod instances;
+pub mod keys;
 pub mod line_table;
 pub mod locals;
 pub mod objects;
+pub mod operands;
 pub mod plan;
 pub mod stack;
 #[cfg(test)]
@@ -18,3 +21,4 @@ mod testing;
 pub mod text;
 pub mod thread_names;
 pub mod threads;
+pub mod types;

@@ -43,19 +43,15 @@ pub fn type_name(memory: &dyn Memory, layout: &Layout, addr: u64) -> Option<Stri
 
 /// `tp_name` of the type at `class`.
 fn class_name(memory: &dyn Memory, layout: &Layout, class: u64) -> Option<String> {
-    let name = read_word(memory, class, layout.object.tp_name)?;
-    let mut bytes = Vec::new();
-    // By words, since a C string may end right before unmapped memory.
-    while bytes.len() < 128 {
-        let at = name.checked_add(bytes.len() as u64)?;
-        let len = 8 - (at % 8) as usize;
-        bytes.extend(memory.read_bytes(at, len).ok()?);
-        if let Some(end) = bytes.iter().position(|byte| *byte == 0) {
-            bytes.truncate(end);
-            return String::from_utf8(bytes).ok();
-        }
-    }
-    None
+    text::c_string(memory, read_word(memory, class, layout.object.tp_name)?)
+}
+
+/// Whether the object at `addr` is a `str`, not an instance of a subclass.
+pub fn is_exact_str(memory: &dyn Memory, layout: &Layout, addr: u64) -> bool {
+    read_word(memory, addr, layout.object.ob_type).is_some_and(|class| {
+        read_word(memory, class, layout.object.tp_flags).is_some_and(|flags| flags & UNICODE != 0)
+            && class_name(memory, layout, class).is_some_and(|name| name == "str")
+    })
 }
 
 /// The limit is reached.

@@ -10,6 +10,8 @@ pub const MAX_BYTES: usize = 1 << 20;
 
 /// Text that is read along with the header, which saves a second read for most names.
 const AHEAD: usize = 96;
+/// Strings that one read asks for.
+const STRINGS_PER_READ: usize = 256;
 
 /// What reading the text of a `PyUnicodeObject` begins with: its header and some of the text.
 pub fn beginning(object: &ObjectOffsets, addr: u64) -> Range {
@@ -39,6 +41,38 @@ pub fn string_up_to(memory: &dyn Memory, object: &ObjectOffsets, addr: u64, max:
     let (first, second) = (unicode.ascii_size, head.len() - unicode.ascii_size);
     let ranges = [Range::new(addr, first), Range::new(addr.checked_add(first as u64)?, second)];
     let filled = memory.read_vectored(&ranges, &mut head).ok().filter(|filled| *filled >= first)?;
+    decode_object(memory, object, addr, &head[..filled], max)
+}
+
+/// The texts of many strings, with as few reads as possible; see [`string`].
+pub fn strings(memory: &dyn Memory, object: &ObjectOffsets, addrs: &[u64]) -> Vec<Option<String>> {
+    let len = object.unicode.ascii_size + AHEAD;
+    let mut texts = Vec::with_capacity(addrs.len());
+    for addrs in addrs.chunks(STRINGS_PER_READ) {
+        let ranges: Vec<Range> = addrs.iter().map(|addr| Range::new(*addr, len)).collect();
+        let mut heads = vec![0; ranges.len() * len];
+        let filled = memory.read_vectored(&ranges, &mut heads).unwrap_or(0);
+        for (index, addr) in addrs.iter().enumerate() {
+            let head = heads.get(index * len..(index + 1) * len).filter(|_| (index + 1) * len <= filled);
+            texts.push(match head {
+                Some(head) => decode_object(memory, object, *addr, head, MAX_TEXT),
+                // Behind a string at the end of its mapping.
+                None => string(memory, object, *addr),
+            });
+        }
+    }
+    texts
+}
+
+/// The text of the string at `addr`, of whose first bytes `head` is a copy.
+fn decode_object(
+    memory: &dyn Memory,
+    object: &ObjectOffsets,
+    addr: u64,
+    head: &[u8],
+    max: usize,
+) -> Option<String> {
+    let unicode = &object.unicode;
     let state = head.u32_at(unicode.state)?;
     // `interned` fills two bits, or a byte on free-threaded builds; `kind` after it is never 0 in a
     // string that is ready, so the bits tell which.
@@ -59,7 +93,7 @@ pub fn string_up_to(memory: &dyn Memory, object: &ObjectOffsets, addr: u64, max:
     let size = points.checked_mul(kind)?;
     // The text may lie wholly in what was read with the header.
     let ahead = start.checked_sub(addr).and_then(|from| usize::try_from(from).ok());
-    let ahead = ahead.filter(|from| compact && filled == head.len() && from + size <= head.len());
+    let ahead = ahead.filter(|from| compact && from + size <= head.len());
     let text = match ahead {
         Some(from) => head[from..from + size].to_vec(),
         None => memory.read_bytes(start, size).ok()?,
@@ -104,6 +138,22 @@ pub fn bytes(memory: &dyn Memory, object: &ObjectOffsets, addr: u64) -> Option<V
         return Some(head);
     }
     memory.read_bytes(start, len).ok()
+}
+
+/// The text of a C string, at most 128 bytes of it. `None` if it is longer or not UTF-8.
+pub fn c_string(memory: &dyn Memory, addr: u64) -> Option<String> {
+    let mut bytes = Vec::new();
+    // By words, since it may end right before unmapped memory.
+    while bytes.len() < 128 {
+        let at = addr.checked_add(bytes.len() as u64)?;
+        let len = 8 - (at % 8) as usize;
+        bytes.extend(memory.read_bytes(at, len).ok()?);
+        if let Some(end) = bytes.iter().position(|byte| *byte == 0) {
+            bytes.truncate(end);
+            return String::from_utf8(bytes).ok();
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -170,6 +220,18 @@ mod tests {
         assert_eq!(read_bytes(&image, &object(), 0x1000), [7; 5]);
         image.bytes[16..24].copy_from_slice(&u64::MAX.to_le_bytes());
         assert_eq!(bytes(&image, &object(), 0x1000), None);
+    }
+
+    #[test]
+    fn many_strings_are_read_at_once_even_at_the_end_of_memory() {
+        let first = unicode(3, 1, true, b"abc");
+        let mut bytes = first.bytes.clone();
+        bytes.resize(200, 0);
+        bytes.extend(unicode(2, 1, true, b"de").bytes);
+        let image = Image { start: 0x1000, bytes };
+        let found = strings(&image, &object(), &[0x1000, 0x1000 + 200, 0x5000, 0x1000]);
+        let found: Vec<_> = found.iter().map(Option::as_deref).collect();
+        assert_eq!(found, [Some("abc"), Some("de"), None, Some("abc")]);
     }
 
     proptest! {

@@ -24,9 +24,17 @@
 //!   what an earlier one wrote.
 //! - Bound everything (types, operands per site, names), and set `truncated` when a bound was reached.
 
+mod attributes;
+mod dict_watch;
+mod functions;
 mod history;
 mod hot;
+mod kinds;
+mod namespaces;
+mod objects;
+mod operands;
 mod tracker;
+mod types;
 
 use std::sync::Arc;
 
@@ -113,5 +121,5 @@ pub(crate) trait Collector: std::fmt::Debug + Send {
 
 /// The collectors of a process, in the order in which they look and write.
 fn collectors() -> Vec<Box<dyn Collector>> {
-    Vec::new()
+    vec![Box::new(objects::Objects::default())]
 }

@@ -22,7 +22,12 @@ pub(super) const LAYOUT: Layout = Layout {
         ..PREVIOUS.frame
     },
     code: CodeOffsets { linetable_format: LineTableFormat::Lines, ..PREVIOUS.code },
-    object: ObjectOffsets { ht_cached_keys: 872, ..PREVIOUS.object },
+    object: ObjectOffsets {
+        ht_cached_keys: 872,
+        types: TypeOffsets { ht_qualname: 864, ..PREVIOUS.object.types },
+        function: FunctionOffsets { func_code: 48, func_globals: 16, func_version: None },
+        ..PREVIOUS.object
+    },
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
     ..PREVIOUS

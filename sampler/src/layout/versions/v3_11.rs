@@ -68,12 +68,15 @@ pub(super) const LAYOUT: Layout = Layout {
                 dk_log2_size: 8,
                 dk_log2_index_bytes: 9,
                 dk_kind: 10,
+                dk_version: 12,
+                dk_usable: 16,
                 dk_nentries: 24,
                 dk_indices: 32,
             },
             ..PREVIOUS.object.dict
         },
         instance_dict: InstanceDict::ManagedPair,
+        function: FunctionOffsets { func_version: Some(128), ..PREVIOUS.object.function },
         ..PREVIOUS.object
     },
     opcodes: &OPCODES,
@@ -94,11 +97,15 @@ const FRAME: FrameOffsets = FrameOffsets {
     stack_top: Some(StackTop::Index(64)),
     executing: None,
     tlbc_index: None,
+    f_globals: 8,
+    f_builtins: 16,
+    f_locals: 24,
 };
 
 const CODE: CodeOffsets = CodeOffsets {
     size: 184,
     argcount: 56,
+    kwonlyargcount: 64,
     firstlineno: 72,
     filename: 112,
     name: 120,

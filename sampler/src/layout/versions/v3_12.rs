@@ -73,11 +73,15 @@ pub(super) const LAYOUT: Layout = Layout {
         // FRAME_OWNED_BY_CSTACK
         owner_shim: Some(3),
         is_entry: None,
+        f_globals: 24,
+        f_builtins: 32,
+        f_locals: 40,
         ..PREVIOUS.frame
     },
     code: CodeOffsets {
         size: 192,
         argcount: 52,
+        kwonlyargcount: 60,
         firstlineno: 68,
         bytecode: Bytecode::Inline(192),
         monitoring: Some(Monitoring { data: 168, lines: 40, lines_are_sized: Some(false), opcodes: 56 }),
@@ -93,6 +97,17 @@ pub(super) const LAYOUT: Layout = Layout {
         // long_value.lv_tag
         long: LongOffsets { tagged: true, ..PREVIOUS.object.long },
         instance_dict: InstanceDict::ManagedTagged,
+        dict: DictOffsets {
+            // Behind the bits of 8 watchers.
+            tag: DictTag { version_shift: Some(8), ..PREVIOUS.object.dict.tag },
+            ..PREVIOUS.object.dict
+        },
+        types: TypeOffsets {
+            ht_qualname: 872,
+            statics: Some(StaticTypes { size: 40, tp_dict: 16, tp_subclasses: 24 }),
+            ..PREVIOUS.object.types
+        },
+        function: FunctionOffsets { func_version: Some(136), ..PREVIOUS.object.function },
         ..PREVIOUS.object
     },
     opcodes: &OPCODES,

@@ -79,7 +79,19 @@ pub(super) const LAYOUT: Layout = Layout {
         ..PREVIOUS.code
     },
     object: ObjectOffsets {
-        dict: DictOffsets { values_first: 8, ..PREVIOUS.object.dict },
+        dict: DictOffsets {
+            values_first: 8,
+            // Behind 8 watchers and 4 bits that count.
+            tag: DictTag { version_shift: Some(12), mutations_shift: Some(8), ..PREVIOUS.object.dict.tag },
+            ..PREVIOUS.object.dict
+        },
+        types: TypeOffsets {
+            tag_needs_flag: false,
+            tp_versions_used: Some((410, 1000)),
+            size: 412,
+            statics: Some(StaticTypes { size: 48, tp_dict: 24, tp_subclasses: 32 }),
+            ..PREVIOUS.object.types
+        },
         instance_dict: InstanceDict::Inline { managed_words: 3 },
         ..PREVIOUS.object
     },
@@ -99,6 +111,7 @@ pub(super) const FREE_THREADED: Layout = Layout {
     code: CodeOffsets {
         size: 216,
         argcount: 68,
+        kwonlyargcount: 76,
         firstlineno: 84,
         filename: 128,
         name: 136,
@@ -136,8 +149,33 @@ pub(super) const FREE_THREADED: Layout = Layout {
         list_ob_item: 40,
         float_ob_fval: 32,
         long: LongOffsets { size_or_tag: 32, digits: 40, ..LAYOUT.object.long },
-        dict: DictOffsets { ma_keys: 48, ma_values: 56, ..LAYOUT.object.dict },
+        dict: DictOffsets {
+            ma_used: 32,
+            tag: DictTag { offset: 40, ..LAYOUT.object.dict.tag },
+            ma_keys: 48,
+            ma_values: 56,
+            ..LAYOUT.object.dict
+        },
         instance_dict: InstanceDict::Inline { managed_words: 1 },
+        types: TypeOffsets {
+            tp_getattro: 160,
+            tp_setattro: 168,
+            tp_dict: 280,
+            tp_descr_get: 288,
+            tp_descr_set: 296,
+            tp_new: 328,
+            tp_mro: 360,
+            tp_subclasses: 376,
+            tp_version_tag: 400,
+            tp_versions_used: Some((426, 1000)),
+            ht_qualname: 888,
+            size: 428,
+            ..LAYOUT.object.types
+        },
+        function: FunctionOffsets { func_code: 64, func_globals: 32, func_version: Some(152) },
+        md_dict: 32,
+        wr_object: 32,
+        cell_ob_ref: 32,
     },
     ..LAYOUT
 };

@@ -66,12 +66,21 @@ pub(super) const LAYOUT: Layout = Layout {
     object: ObjectOffsets {
         // After ob_hash.
         tuple_ob_item: 32,
+        dict: DictOffsets {
+            tag: DictTag { version_shift: None, ..PREVIOUS.object.dict.tag },
+            ..PREVIOUS.object.dict
+        },
+        types: TypeOffsets { statics: STATICS, ..PREVIOUS.object.types },
+        function: FunctionOffsets { func_version: Some(144), ..PREVIOUS.object.function },
         ..PREVIOUS.object
     },
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
     ..PREVIOUS
 };
+
+const STATICS: Option<StaticTypes> =
+    Some(StaticTypes { size: 48, tp_dict: 24, tp_subclasses: 32 });
 
 /// `Py_GIL_DISABLED`.
 pub(super) const FREE_THREADED: Layout = Layout {
@@ -94,6 +103,12 @@ pub(super) const FREE_THREADED: Layout = Layout {
     object: ObjectOffsets {
         unicode: UnicodeOffsets { kind_shift: 8, ..PREVIOUS_FREE_THREADED.object.unicode },
         tuple_ob_item: 48,
+        dict: DictOffsets {
+            tag: DictTag { version_shift: None, ..PREVIOUS_FREE_THREADED.object.dict.tag },
+            ..PREVIOUS_FREE_THREADED.object.dict
+        },
+        types: TypeOffsets { statics: STATICS, ..PREVIOUS_FREE_THREADED.object.types },
+        function: FunctionOffsets { func_version: Some(160), ..PREVIOUS_FREE_THREADED.object.function },
         ..PREVIOUS_FREE_THREADED.object
     },
     opcodes: &OPCODES,

@@ -63,7 +63,11 @@ pub(super) const LAYOUT: Layout = Layout {
         monitoring: Some(Monitoring { data: 176, lines: 104, lines_are_sized: Some(true), opcodes: 120 }),
         ..PREVIOUS.code
     },
-    object: ObjectOffsets { ht_cached_keys: 888, ..PREVIOUS.object },
+    object: ObjectOffsets {
+        ht_cached_keys: 888,
+        types: TypeOffsets { ht_qualname: 880, ..PREVIOUS.object.types },
+        ..PREVIOUS.object
+    },
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
     ..PREVIOUS
@@ -83,7 +87,11 @@ pub(super) const FREE_THREADED: Layout = Layout {
         monitoring: Some(Monitoring { data: 192, lines: 104, lines_are_sized: Some(true), opcodes: 120 }),
         ..PREVIOUS_FREE_THREADED.code
     },
-    object: ObjectOffsets { ht_cached_keys: 904, ..PREVIOUS_FREE_THREADED.object },
+    object: ObjectOffsets {
+        ht_cached_keys: 904,
+        types: TypeOffsets { ht_qualname: 896, ..PREVIOUS_FREE_THREADED.object.types },
+        ..PREVIOUS_FREE_THREADED.object
+    },
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
     ..PREVIOUS_FREE_THREADED

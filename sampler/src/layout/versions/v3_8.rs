@@ -66,11 +66,15 @@ const FRAME: FrameOffsets = FrameOffsets {
     stack_top: None,
     executing: Some(Executing { offset: 116, value: 1 }),
     tlbc_index: None,
+    f_globals: 48,
+    f_builtins: 40,
+    f_locals: 56,
 };
 
 const CODE: CodeOffsets = CodeOffsets {
     size: 176,
     argcount: 16,
+    kwonlyargcount: 24,
     firstlineno: 40,
     filename: 104,
     name: 112,
@@ -107,6 +111,8 @@ const OBJECT: ObjectOffsets = ObjectOffsets {
     float_ob_fval: 16,
     long: LongOffsets { size_or_tag: 16, tagged: false, digits: 24 },
     dict: DictOffsets {
+        ma_used: 16,
+        tag: DictTag { offset: 24, version_shift: Some(0), mutations_shift: None },
         ma_keys: 32,
         ma_values: 40,
         // Objects/dict-common.h, not among the installed headers; checked on live interpreters.
@@ -114,4 +120,24 @@ const OBJECT: ObjectOffsets = ObjectOffsets {
         values_first: 0,
     },
     instance_dict: InstanceDict::Offset,
+    types: TypeOffsets {
+        tp_getattro: 144,
+        tp_setattro: 152,
+        tp_dict: 264,
+        tp_descr_get: 272,
+        tp_descr_set: 280,
+        tp_new: 312,
+        tp_mro: 344,
+        tp_subclasses: 360,
+        tp_version_tag: 384,
+        tag_needs_flag: true,
+        tp_versions_used: None,
+        ht_qualname: 864,
+        size: 388,
+        statics: None,
+    },
+    function: FunctionOffsets { func_code: 16, func_globals: 24, func_version: None },
+    md_dict: 16,
+    wr_object: 16,
+    cell_ob_ref: 16,
 };

@@ -21,7 +21,11 @@ pub(super) const LAYOUT: Layout = Layout {
         gc_collecting: Field::Interpreter(816),
         ..PREVIOUS.interpreter
     },
-    object: ObjectOffsets { ht_cached_keys: 864, ..PREVIOUS.object },
+    object: ObjectOffsets {
+        ht_cached_keys: 864,
+        types: TypeOffsets { ht_qualname: 856, ..PREVIOUS.object.types },
+        ..PREVIOUS.object
+    },
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
     ..PREVIOUS

@@ -1,0 +1,384 @@
+//! Where the operands of an instruction come from, as its code tells.
+//!
+//! The instructions are followed in order with a stack of what each value is: a local, a global, a
+//! constant, an attribute of one of those. What is not followed is [`Source::Unknown`], and after an
+//! instruction that is not known here everything is. Where two ways join, the nearer one counts: what
+//! comes out is a value that the site may meet, not all of them.
+
+use slowpath_profile::evidence::{OpFamily, OperandRole};
+
+use crate::layout::spec::OpcodeTable;
+use crate::read::caches::{CodeParts, Instruction};
+
+/// Attributes of attributes that are followed.
+const MAX_CHAIN: usize = 3;
+/// Values on the stack that are followed.
+const MAX_STACK: usize = 64;
+
+/// What a value on the stack is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The local in this slot of `localsplus`.
+    Local(u32),
+    /// What the cell in this slot holds.
+    Cell(u32),
+    /// The global, or name in a module body, `co_names[n]`.
+    Global(u32),
+    /// The constant `co_consts[n]`.
+    Const(u32),
+    /// A small int.
+    SmallInt,
+    /// The attribute `co_names[n]` of another value.
+    Attribute(Box<Source>, u32),
+    /// A null beside a callable (3.11+).
+    Null,
+    /// Anything else.
+    Unknown,
+}
+
+impl Source {
+    /// The local that it begins with.
+    pub fn local(&self) -> Option<u32> {
+        match self {
+            Self::Local(slot) | Self::Cell(slot) => Some(*slot),
+            Self::Attribute(base, _) => base.local(),
+            _ => None,
+        }
+    }
+
+    fn depth(&self) -> usize {
+        match self {
+            Self::Attribute(base, _) => 1 + base.depth(),
+            _ => 0,
+        }
+    }
+}
+
+/// The operands of one site, as far as they are known.
+pub type SiteOperands = Vec<(OperandRole, Source)>;
+
+/// The operands of each of `parts.sites`, in their order.
+pub fn operands(parts: &CodeParts, opcodes: &OpcodeTable) -> Vec<SiteOperands> {
+    let mut machine = Machine { stack: Vec::new(), dialect: Dialect::of(opcodes) };
+    let mut sites = parts.sites.iter().peekable();
+    let mut found = Vec::with_capacity(parts.sites.len());
+    for (index, instruction) in parts.instructions.iter().enumerate() {
+        while let Some(site) = sites.next_if(|site| site.instruction <= index) {
+            found.push(machine.operands(site.family, instruction));
+        }
+        machine.execute(instruction);
+    }
+    found.resize(parts.sites.len(), Vec::new());
+    found
+}
+
+/// Whether no instruction between two byte offsets, in whichever order, stores to a local: the value
+/// that is there at one is then the value that is there at the other.
+pub fn is_kept(parts: &CodeParts, slot: u32, one: u32, other: u32) -> bool {
+    let (from, to) = (one.min(other), one.max(other));
+    let start = parts.instructions.partition_point(|it| it.offset < from);
+    let between = parts.instructions[start..].iter().take_while(|it| it.offset <= to);
+    !between.into_iter().any(|it| stored(it).contains(&Some(slot)))
+}
+
+/// The slots that an instruction stores to.
+fn stored(instruction: &Instruction) -> [Option<u32>; 2] {
+    let oparg = instruction.oparg;
+    match base_name(instruction.name) {
+        "STORE_FAST"
+        | "STORE_FAST_MAYBE_NULL"
+        | "DELETE_FAST"
+        | "LOAD_FAST_AND_CLEAR"
+        | "STORE_DEREF"
+        | "DELETE_DEREF" => [Some(oparg), None],
+        "STORE_FAST_LOAD_FAST" => [Some(oparg >> 4), None],
+        "STORE_FAST_STORE_FAST" => [Some(oparg >> 4), Some(oparg & 15)],
+        _ => [None, None],
+    }
+}
+
+/// A superinstruction of 3.11-3.12 (`LOAD_FAST__LOAD_CONST`) stands in place of its first half; the
+/// second one follows.
+fn base_name(name: &'static str) -> &'static str {
+    let name = name.strip_prefix("INSTRUMENTED_").unwrap_or(name);
+    name.split_once("__").map_or(name, |(first, _)| first)
+}
+
+/// What differs between versions.
+#[derive(Clone, Copy, Debug)]
+struct Dialect {
+    /// The lowest bit of `LOAD_GLOBAL`'s argument says that a null goes with it (3.11+).
+    nulls: bool,
+    /// The lowest bit of `LOAD_ATTR`'s argument says that a method is loaded (3.12+).
+    loads_methods: bool,
+    /// The null comes after the callable (3.13+).
+    callable_first: bool,
+    /// Cells are numbered by themselves (before 3.11).
+    cells_apart: bool,
+}
+
+impl Dialect {
+    fn of(opcodes: &OpcodeTable) -> Self {
+        let has = |name: &str| opcodes.0.iter().any(|opcode| opcode.name == name);
+        let nulls = has("PUSH_NULL");
+        Self {
+            nulls,
+            loads_methods: !has("LOAD_METHOD"),
+            callable_first: has("CALL_KW"),
+            cells_apart: !nulls,
+        }
+    }
+}
+
+struct Machine {
+    stack: Vec<Source>,
+    dialect: Dialect,
+}
+
+impl Machine {
+    /// The value `depth` below the top.
+    fn peek(&self, depth: usize) -> Source {
+        let index = self.stack.len().checked_sub(1 + depth);
+        index.and_then(|index| self.stack.get(index)).cloned().unwrap_or(Source::Unknown)
+    }
+
+    fn push(&mut self, source: Source) {
+        if self.stack.len() >= MAX_STACK {
+            self.stack.remove(0);
+        }
+        self.stack.push(source);
+    }
+
+    fn pop(&mut self, count: u32) {
+        let left = self.stack.len().saturating_sub(count as usize);
+        self.stack.truncate(left);
+    }
+
+    /// Takes some values and gives others of which nothing is known.
+    fn replace(&mut self, taken: u32, given: u32) {
+        self.pop(taken);
+        for _ in 0..given.min(MAX_STACK as u32) {
+            self.push(Source::Unknown);
+        }
+    }
+
+    fn operands(&self, family: OpFamily, instruction: &Instruction) -> SiteOperands {
+        let roles = match family {
+            OpFamily::LoadAttr | OpFamily::StoreAttr => vec![(OperandRole::Receiver, self.peek(0))],
+            OpFamily::Call | OpFamily::CallKw => vec![(OperandRole::Callee, self.callee(instruction))],
+            OpFamily::BinaryOp
+            | OpFamily::Subscript
+            | OpFamily::StoreSubscript
+            | OpFamily::Compare
+            | OpFamily::Contains => {
+                vec![(OperandRole::Left, self.peek(1)), (OperandRole::Right, self.peek(0))]
+            }
+            OpFamily::ToBool | OpFamily::GetIter | OpFamily::Unpack | OpFamily::Iterate => {
+                vec![(OperandRole::Left, self.peek(0))]
+            }
+            _ => Vec::new(),
+        };
+        let is_known = |source: &Source| !matches!(source, Source::Unknown | Source::Null);
+        roles.into_iter().filter(|(_, source)| is_known(source)).collect()
+    }
+
+    fn callee(&self, instruction: &Instruction) -> Source {
+        let arguments = instruction.oparg as usize;
+        let name = base_name(instruction.name);
+        if name.starts_with("CALL_FUNCTION_KW") || name.starts_with("CALL_KW") {
+            return self.below(arguments + 1);
+        }
+        match name {
+            "CALL_FUNCTION" => self.peek(arguments),
+            _ => self.below(arguments),
+        }
+    }
+
+    /// The callable below so many values, of the two places in which it may be.
+    fn below(&self, values: usize) -> Source {
+        let (upper, lower) = (self.peek(values), self.peek(values + 1));
+        if !self.dialect.nulls {
+            // CALL_METHOD (before 3.11): the method, then its object; CALL_FUNCTION_KW: the callable.
+            return if lower == Source::Unknown { upper } else { lower };
+        }
+        if !self.dialect.callable_first && lower == Source::Null { upper } else { lower }
+    }
+
+    fn execute(&mut self, instruction: &Instruction) {
+        let (name, oparg) = (base_name(instruction.name), instruction.oparg);
+        if !self.load(name, oparg) && !self.shuffle(name, oparg) {
+            match effect(name, oparg, instruction.name) {
+                Some((taken, given)) => self.replace(taken, given),
+                None => self.stack.clear(),
+            }
+        }
+    }
+
+    /// Instructions that push something known; whether it was one.
+    fn load(&mut self, name: &str, oparg: u32) -> bool {
+        match name {
+            "LOAD_FAST" | "LOAD_FAST_CHECK" | "LOAD_FAST_BORROW" => self.push(Source::Local(oparg)),
+            "LOAD_FAST_LOAD_FAST" | "LOAD_FAST_BORROW_LOAD_FAST_BORROW" => {
+                self.push(Source::Local(oparg >> 4));
+                self.push(Source::Local(oparg & 15));
+            }
+            "STORE_FAST_LOAD_FAST" => {
+                self.pop(1);
+                self.push(Source::Local(oparg & 15));
+            }
+            "LOAD_DEREF" if !self.dialect.cells_apart => self.push(Source::Cell(oparg)),
+            "LOAD_CONST" | "LOAD_CONST_IMMORTAL" | "LOAD_CONST_MORTAL" => self.push(Source::Const(oparg)),
+            "LOAD_SMALL_INT" => self.push(Source::SmallInt),
+            "LOAD_NAME" => self.push(Source::Global(oparg)),
+            "PUSH_NULL" => self.push(Source::Null),
+            "LOAD_METHOD" => self.load_attribute(oparg, true),
+            _ if name.starts_with("LOAD_METHOD_") => self.load_attribute(oparg, true),
+            _ if name.starts_with("LOAD_GLOBAL") => self.load_global(oparg),
+            _ if name.starts_with("LOAD_ATTR") && self.dialect.loads_methods => {
+                self.load_attribute(oparg >> 1, oparg & 1 == 1);
+            }
+            _ if name.starts_with("LOAD_ATTR") => self.load_attribute(oparg, false),
+            _ => return false,
+        }
+        true
+    }
+
+    fn load_global(&mut self, oparg: u32) {
+        if !self.dialect.nulls {
+            return self.push(Source::Global(oparg));
+        }
+        let with_null = oparg & 1 == 1;
+        if with_null && !self.dialect.callable_first {
+            self.push(Source::Null);
+        }
+        self.push(Source::Global(oparg >> 1));
+        if with_null && self.dialect.callable_first {
+            self.push(Source::Null);
+        }
+    }
+
+    fn load_attribute(&mut self, name: u32, as_method: bool) {
+        let base = self.peek(0);
+        self.pop(1);
+        let is_followed = !matches!(base, Source::Unknown | Source::Null) && base.depth() < MAX_CHAIN;
+        self.push(if is_followed {
+            Source::Attribute(Box::new(base.clone()), name)
+        } else {
+            Source::Unknown
+        });
+        if as_method {
+            self.push(base);
+        }
+    }
+
+    /// Instructions that move values around; whether it was one.
+    fn shuffle(&mut self, name: &str, oparg: u32) -> bool {
+        let len = self.stack.len();
+        let rotate = |stack: &mut Vec<Source>, count: usize| {
+            let from = stack.len().saturating_sub(count);
+            if let Some(top) = stack.pop() {
+                stack.insert(from, top);
+            }
+        };
+        match name {
+            "COPY" => self.push(self.peek((oparg as usize).saturating_sub(1))),
+            "DUP_TOP" => self.push(self.peek(0)),
+            "DUP_TOP_TWO" => {
+                let (below, top) = (self.peek(1), self.peek(0));
+                self.push(below);
+                self.push(top);
+            }
+            "ROT_TWO" => rotate(&mut self.stack, 2),
+            "ROT_THREE" => rotate(&mut self.stack, 3),
+            "ROT_FOUR" => rotate(&mut self.stack, 4),
+            "SWAP" if oparg >= 1 && (oparg as usize) <= len => self.stack.swap(len - 1, len - oparg as usize),
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// How many values an instruction takes and gives, if it goes on to the next one.
+fn effect(name: &str, oparg: u32, full: &str) -> Option<(u32, u32)> {
+    if let Some(effect) = family_effect(name, oparg) {
+        return Some(effect);
+    }
+    Some(match name {
+        "NOP" | "RESUME" | "CACHE" | "NOT_TAKEN" | "COPY_FREE_VARS" | "MAKE_CELL" | "KW_NAMES"
+        | "SETUP_ANNOTATIONS" | "GEN_START" | "SETUP_LOOP" | "POP_BLOCK" | "DELETE_FAST" | "DELETE_NAME"
+        | "DELETE_GLOBAL" | "DELETE_DEREF" | "RESUME_CHECK" | "RESUME_CHECK_JIT" | "EXTENDED_ARG"
+        | "RESUME_QUICK" => (0, 0),
+        "POP_TOP"
+        | "END_FOR"
+        | "STORE_FAST"
+        | "STORE_NAME"
+        | "STORE_GLOBAL"
+        | "STORE_DEREF"
+        | "DELETE_ATTR"
+        | "LIST_APPEND"
+        | "SET_ADD"
+        | "LIST_EXTEND"
+        | "SET_UPDATE"
+        | "DICT_UPDATE"
+        | "DICT_MERGE"
+        | "STORE_FAST_MAYBE_NULL" => (1, 0),
+        "STORE_FAST_STORE_FAST" | "DELETE_SUBSCR" | "MAP_ADD" => (2, 0),
+        "STORE_SLICE" => (4, 0),
+        "BINARY_SLICE" => (3, 1),
+        "IS_OP" | "CALL_INTRINSIC_2" | "FORMAT_WITH_SPEC" => (2, 1),
+        "FORMAT_SIMPLE" | "CONVERT_VALUE" | "CALL_INTRINSIC_1" | "GET_LEN" | "GET_AWAITABLE" => (1, 1),
+        "LIST_TO_TUPLE" | "SET_FUNCTION_ATTRIBUTE" if full.starts_with("LIST") => (1, 1),
+        "SET_FUNCTION_ATTRIBUTE" => (2, 1),
+        "FORMAT_VALUE" => (1 + u32::from(oparg & 4 != 0), 1),
+        "BUILD_LIST" | "BUILD_TUPLE" | "BUILD_SET" | "BUILD_STRING" | "BUILD_SLICE" => (oparg, 1),
+        "BUILD_MAP" => (oparg.saturating_mul(2), 1),
+        "BUILD_CONST_KEY_MAP" => (oparg.saturating_add(1), 1),
+        "LOAD_DEREF"
+        | "LOAD_CLOSURE"
+        | "LOAD_BUILD_CLASS"
+        | "LOAD_COMMON_CONSTANT"
+        | "LOAD_LOCALS"
+        | "LOAD_ASSERTION_ERROR"
+        | "LOAD_CLASSDEREF"
+        | "LOAD_FAST_AND_CLEAR" => (0, 1),
+        "IMPORT_NAME" => (2, 1),
+        "IMPORT_FROM" => (1, 2),
+        "LOAD_SPECIAL" => (1, 2),
+        "MAKE_FUNCTION" => (1, 1),
+        _ => return None,
+    })
+}
+
+/// The same for opcodes with specialised forms: `STORE_ATTR_SLOT` is as `STORE_ATTR`.
+fn family_effect(name: &str, oparg: u32) -> Option<(u32, u32)> {
+    let is =
+        |family: &str| name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'));
+    let call = |beside: u32| Some((oparg.saturating_add(beside), 1));
+    match name {
+        "CALL_FUNCTION" => return call(1),
+        "CALL_METHOD" | "CALL_FUNCTION_KW" => return call(2),
+        _ if is("CALL_FUNCTION_EX") || is("CALL_EX") || is("CALL_INTRINSIC") => return None,
+        _ if is("CALL_KW") => return call(3),
+        _ if is("PRECALL") => return Some((0, 0)),
+        _ if is("CALL") => return call(2),
+        _ => {}
+    }
+    let fixed: [(&str, (u32, u32)); 14] = [
+        ("STORE_ATTR", (2, 0)),
+        ("STORE_SUBSCR", (3, 0)),
+        ("BINARY_SLICE", (3, 1)),
+        ("BINARY", (2, 1)),
+        ("INPLACE", (2, 1)),
+        ("COMPARE_OP", (2, 1)),
+        ("CONTAINS_OP", (2, 1)),
+        ("TO_BOOL", (1, 1)),
+        ("UNARY", (1, 1)),
+        ("GET_ITER", (1, 1)),
+        ("FOR_ITER", (0, 1)),
+        ("LOAD_SUPER_ATTR", (3, 1 + (oparg & 1))),
+        ("UNPACK_SEQUENCE", (1, oparg)),
+        // The way that does not jump.
+        ("POP_JUMP", (1, 0)),
+    ];
+    fixed.iter().find(|(family, _)| is(family)).map(|(_, effect)| *effect)
+}

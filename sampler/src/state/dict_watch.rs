@@ -1,0 +1,270 @@
+//! One dict over time: its keys, its counters, and the names that were stored to between looks.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+use slowpath_profile::evidence::{KeyChange, KeyEvent, KeysFacts, KeysKind};
+
+use crate::layout::spec::Layout;
+use crate::process::memory::{Memory, Range};
+use crate::read::keys::{DictHead, Keys, head_len};
+use crate::read::{objects, text};
+
+/// Entries of a dict that are watched; what a larger one holds beyond is not seen.
+const MAX_ENTRIES: usize = 20_000;
+/// Reads of a dict whose keys come and go.
+const TRIES: u32 = 8;
+/// Names that are kept as changed.
+const MAX_CHANGES: usize = 256;
+/// Changes that are handed on.
+const MAX_REPORTED: usize = 32;
+/// Text of a foreign key.
+const FOREIGN_LIMIT: usize = 60;
+
+/// A dict that is looked at again and again. Only dicts that own their values (those of modules and
+/// types) can be watched.
+#[derive(Debug, Default)]
+pub(crate) struct DictWatch {
+    addr: u64,
+    head: Option<DictHead>,
+    keys: Option<Keys>,
+    /// The entries as they were at the last look.
+    entries: Vec<u8>,
+    /// Values by the address of their key.
+    values: FxHashMap<u64, u64>,
+    /// Addresses of keys by text.
+    names: FxHashMap<String, u64>,
+    /// Texts of keys by address. A key that is gone may have been freed, so it is read while it is there.
+    texts: FxHashMap<u64, String>,
+    facts: KeysFacts,
+    tag_changes: u32,
+    changes: BTreeMap<(String, KeyEvent), u32>,
+    foreign: Option<String>,
+    truncated: bool,
+}
+
+impl DictWatch {
+    /// The dict at `addr`.
+    pub(crate) fn new(addr: u64) -> Self {
+        Self { addr, ..Self::default() }
+    }
+
+    /// Its address.
+    pub(crate) fn addr(&self) -> u64 {
+        self.addr
+    }
+
+    /// Looks at it; whether it holds anything else than at the last look. `None` if it cannot be read
+    /// now: what is known stays.
+    pub(crate) fn look(&mut self, memory: &dyn Memory, layout: &Layout) -> Option<bool> {
+        let mut place = match self.keys {
+            Some(keys) => keys,
+            None => Keys::read(memory, layout, DictHead::read(memory, layout, self.addr)?.keys)?,
+        };
+        for _ in 0..TRIES {
+            match copy(memory, layout, self.addr, &place)? {
+                Copy::Whole(head, keys, entries) => {
+                    return Some(self.take(memory, layout, head, keys, entries));
+                }
+                Copy::Moved(now) => place = Keys::read(memory, layout, now)?,
+                Copy::Resized(now) => place = now,
+            }
+        }
+        None
+    }
+
+    /// Adds a copy to what is known; whether it holds anything else.
+    fn take(
+        &mut self,
+        memory: &dyn Memory,
+        layout: &Layout,
+        head: DictHead,
+        keys: Keys,
+        entries: Vec<u8>,
+    ) -> bool {
+        self.count(layout, &head, &keys);
+        let is_other = self.head.is_none() || entries != self.entries;
+        if is_other {
+            self.compare_with(memory, layout, &keys, &entries);
+            self.entries = entries;
+            let is_general = keys.kind == KeysKind::General;
+            self.foreign = is_general.then(|| self.find_foreign(memory, layout, &keys)).flatten();
+        }
+        (self.head, self.keys) = (Some(head), Some(keys));
+        is_other
+    }
+
+    fn count(&mut self, layout: &Layout, head: &DictHead, keys: &Keys) {
+        let before = self.head.zip(self.keys);
+        let versioned = layout.object.function.func_version.is_some();
+        self.facts.looks += 1;
+        if let Some((old_head, old_keys)) = before {
+            let moved = keys.addr != old_keys.addr || keys.version != old_keys.version;
+            self.facts.changes += u32::from(moved || (versioned && keys.version == 0));
+            let tag = &layout.object.dict.tag;
+            self.tag_changes += u32::from(head.version(tag) != old_head.version(tag));
+        }
+        (self.facts.kind, self.facts.version) = (keys.kind, keys.version);
+    }
+
+    /// Compares the entries with those of the last look.
+    fn compare_with(&mut self, memory: &dyn Memory, layout: &Layout, keys: &Keys, entries: &[u8]) {
+        let is_first = self.head.is_none();
+        let now: FxHashMap<u64, u64> =
+            keys.pairs(entries).filter(|(key, value)| *key != 0 && *value != 0).collect();
+        self.truncated |= keys.count > MAX_ENTRIES;
+        self.learn_names(memory, layout, &now);
+        if !is_first {
+            self.compare(&now);
+        }
+        self.values = now;
+    }
+
+    fn learn_names(&mut self, memory: &dyn Memory, layout: &Layout, now: &FxHashMap<u64, u64>) {
+        let unknown: Vec<u64> = now.keys().copied().filter(|key| !self.values.contains_key(key)).collect();
+        let texts = text::strings(memory, &layout.object, &unknown);
+        for (key, text) in unknown.into_iter().zip(texts) {
+            match text {
+                Some(text) => {
+                    self.names.insert(text.clone(), key);
+                    self.texts.insert(key, text);
+                }
+                // Not a string, or not one any more.
+                None => drop(self.texts.remove(&key)),
+            }
+        }
+    }
+
+    fn compare(&mut self, now: &FxHashMap<u64, u64>) {
+        let mut events: BTreeMap<String, KeyEvent> = BTreeMap::new();
+        let text = |key: &u64| self.texts.get(key).cloned();
+        for key in self.values.keys().filter(|key| !now.contains_key(key)) {
+            events.extend(text(key).map(|name| (name, KeyEvent::Deleted)));
+        }
+        for (key, value) in now {
+            let event = match self.values.get(key) {
+                Some(old) if old == value => continue,
+                Some(_) => KeyEvent::Rebound,
+                None => KeyEvent::Inserted,
+            };
+            let Some(name) = text(key) else { continue };
+            // Deleted and inserted in between, under another string object of the same text.
+            let event = if events.contains_key(&name) { KeyEvent::Rebound } else { event };
+            events.insert(name, event);
+        }
+        for (name, event) in events {
+            if self.changes.len() < MAX_CHANGES || self.changes.contains_key(&(name.clone(), event)) {
+                *self.changes.entry((name, event)).or_default() += 1;
+            } else {
+                self.truncated = true;
+            }
+        }
+        if self.texts.len() > 2 * now.len() + MAX_CHANGES {
+            self.texts.retain(|key, _| now.contains_key(key));
+            self.names.retain(|_, key| now.contains_key(key));
+        }
+    }
+
+    /// The first key that is not a string.
+    fn find_foreign(&self, memory: &dyn Memory, layout: &Layout, keys: &Keys) -> Option<String> {
+        let mut all = keys.pairs(&self.entries).filter(|(key, value)| *key != 0 && *value != 0);
+        let foreign = all.find(|(key, _)| !objects::is_exact_str(memory, layout, *key))?;
+        Some(objects::render(memory, layout, foreign.0, FOREIGN_LIMIT))
+    }
+
+    /// The address of the value of a key at the last look.
+    pub(crate) fn get(&self, name: &str) -> Option<u64> {
+        self.values.get(self.names.get(name)?).copied()
+    }
+
+    /// Values at the last look.
+    pub(crate) fn values(&self) -> impl Iterator<Item = u64> {
+        self.values.values().copied()
+    }
+
+    /// Whether its keys were read at least once.
+    pub(crate) fn is_known(&self) -> bool {
+        self.head.is_some()
+    }
+
+    /// Keys over time.
+    pub(crate) fn facts(&self) -> KeysFacts {
+        self.facts
+    }
+
+    /// Number of keys at the last look.
+    pub(crate) fn used(&self) -> u32 {
+        self.head.map_or(0, |head| u32::try_from(head.used).unwrap_or(u32::MAX))
+    }
+
+    /// How often the version that every store moves had moved, and of how many looks (before 3.14).
+    pub(crate) fn tag_changes(&self, layout: &Layout) -> Option<(u32, u32)> {
+        layout.object.dict.tag.version_shift.map(|_| (self.tag_changes, self.facts.looks))
+    }
+
+    /// Stores that the just-in-time compiler has counted (3.13+).
+    pub(crate) fn mutations(&self, layout: &Layout) -> Option<u8> {
+        self.head?.mutations(&layout.object.dict.tag)
+    }
+
+    /// A key that is not a string.
+    pub(crate) fn foreign(&self) -> Option<&str> {
+        self.foreign.as_deref()
+    }
+
+    /// Whether something was left out.
+    pub(crate) fn is_truncated(&self) -> bool {
+        self.truncated
+    }
+
+    /// Keys that changed between looks, the most frequent first.
+    pub(crate) fn changes(&self) -> Vec<KeyChange> {
+        let mut changes: Vec<KeyChange> = self
+            .changes
+            .iter()
+            .map(|((name, event), times)| KeyChange { name: name.clone(), event: *event, times: *times })
+            .collect();
+        changes.sort_by_key(|change| std::cmp::Reverse(change.times));
+        changes.truncate(MAX_REPORTED);
+        changes
+    }
+}
+
+/// What one read of a dict gave.
+enum Copy {
+    /// Head, keys and entries of one moment.
+    Whole(DictHead, Keys, Vec<u8>),
+    /// The keys are at this address.
+    Moved(u64),
+    /// The keys have another size.
+    Resized(Keys),
+}
+
+/// Copies a dict with its keys, expected at `place`, in one read. The head is copied before and after:
+/// if it points to the same keys both times, the entries are theirs.
+fn copy(memory: &dyn Memory, layout: &Layout, addr: u64, place: &Keys) -> Option<Copy> {
+    let (dict_len, keys_len) = (DictHead::len(layout), head_len(layout));
+    let room = place.room(MAX_ENTRIES);
+    let dict = Range::new(addr, dict_len);
+    let ranges = [dict, Range::new(place.addr, keys_len), room, dict];
+    let mut bytes = vec![0; 2 * dict_len + keys_len + room.len];
+    let filled = memory.read_vectored(&ranges, &mut bytes).ok()?;
+    let head = DictHead::decode(layout, bytes.get(..dict_len.min(filled))?)?;
+    // Shared keys have their values elsewhere.
+    if head.values != 0 {
+        return None;
+    }
+    if head.keys != place.addr || filled < bytes.len() {
+        return Some(Copy::Moved(head.keys));
+    }
+    let keys = Keys::decode(layout, place.addr, &bytes[dict_len..dict_len + keys_len])?;
+    if (keys.first, keys.size) != (place.first, place.size) {
+        return Some(Copy::Resized(keys));
+    }
+    let after = DictHead::decode(layout, &bytes[bytes.len() - dict_len..])?;
+    if after.keys != head.keys {
+        return Some(Copy::Moved(after.keys));
+    }
+    let entries = bytes.get(dict_len + keys_len..)?.get(..keys.entries(MAX_ENTRIES).len)?;
+    Some(Copy::Whole(head, keys, entries.to_vec()))
+}
