@@ -3,6 +3,7 @@
 
 pub mod bytecode;
 pub mod caches;
+pub mod callables;
 pub mod code;
 pub mod code_cache;
 pub mod code_parts;
@@ -12,6 +13,8 @@ pub mod line_table;
 pub mod locals;
 pub mod objects;
 pub mod plan;
+pub mod runtime_facts;
+pub mod sections;
 pub mod stack;
 #[cfg(test)]
 mod testing;

@@ -42,20 +42,8 @@ pub fn type_name(memory: &dyn Memory, layout: &Layout, addr: u64) -> Option<Stri
 }
 
 /// `tp_name` of the type at `class`.
-fn class_name(memory: &dyn Memory, layout: &Layout, class: u64) -> Option<String> {
-    let name = read_word(memory, class, layout.object.tp_name)?;
-    let mut bytes = Vec::new();
-    // By words, since a C string may end right before unmapped memory.
-    while bytes.len() < 128 {
-        let at = name.checked_add(bytes.len() as u64)?;
-        let len = 8 - (at % 8) as usize;
-        bytes.extend(memory.read_bytes(at, len).ok()?);
-        if let Some(end) = bytes.iter().position(|byte| *byte == 0) {
-            bytes.truncate(end);
-            return String::from_utf8(bytes).ok();
-        }
-    }
-    None
+pub(crate) fn class_name(memory: &dyn Memory, layout: &Layout, class: u64) -> Option<String> {
+    text::c_string(memory, read_word(memory, class, layout.object.tp_name)?, 128)
 }
 
 /// The limit is reached.
