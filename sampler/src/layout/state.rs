@@ -89,12 +89,6 @@ pub struct FunctionOffsets {
 /// Fields of `PyCodeObject` that stacks do without.
 #[derive(Clone, Copy, Debug)]
 pub struct CodeExtra {
-    /// `co_flags`.
-    pub flags: Offset,
-    /// `co_consts`.
-    pub consts: Offset,
-    /// `co_names`.
-    pub names: Offset,
     /// `co_cellvars` and `co_freevars` (before 3.11; part of `co_localsplusnames` since).
     pub closure: Option<(Offset, Offset)>,
     /// `_co_monitoring` (3.12+): what instrumented instructions were before.

@@ -199,7 +199,7 @@ impl CodeFacts for Code {
 }
 
 /// Address and length of the bytecode in bytes.
-fn bytecode_range(
+pub(crate) fn bytecode_range(
     memory: &dyn Memory,
     layout: &Layout,
     addr: u64,

@@ -118,6 +118,11 @@ impl CodeCache {
         self.entries.get_mut(&addr).ok_or(CodeError::NotCode(addr))
     }
 
+    /// Addresses of all code objects that are known.
+    pub fn addresses(&self) -> impl Iterator<Item = u64> {
+        self.entries.keys().copied()
+    }
+
     /// How many code objects have been read so far.
     pub fn reads(&self) -> u64 {
         self.reads

@@ -184,6 +184,6 @@ fn locate_entries(memory: &dyn Memory, layout: &Layout, keys: u64) -> Option<Ent
 }
 
 /// The word of a structure at `addr`.
-pub(super) fn read_word(memory: &dyn Memory, addr: u64, offset: usize) -> Option<u64> {
+pub(crate) fn read_word(memory: &dyn Memory, addr: u64, offset: usize) -> Option<u64> {
     memory.read_u64(addr.checked_add(offset as u64)?).ok()
 }

@@ -175,7 +175,7 @@ pub fn thread_tools(
             let name = name.unwrap_or_default();
             match tools.iter_mut().find(|tool| tool.kind == kind && tool.name == name) {
                 Some(tool) => tool.threads += 1,
-                None => tools.push(Tool { kind, name, threads: 1, looks: 1, events: Vec::new() }),
+                None => tools.push(Tool { kind, name, threads: 1, looks: 1, ..Tool::default() }),
             }
         }
     }
@@ -215,10 +215,40 @@ pub fn monitoring_tools(
             name: tool_name(memory, layout, monitoring, at, number).unwrap_or_default(),
             events: events_of(monitoring, &events, number),
             looks: 1,
-            threads: 0,
+            ..Tool::default()
         });
     }
     Some(tools)
+}
+
+/// The tools of `sys.monitoring` that are told of events in one of these code objects only (3.12+).
+pub fn local_tools(
+    memory: &dyn Memory,
+    layout: &Layout,
+    spec: &StateSpec,
+    places: &Places,
+    codes: &[u64],
+) -> Option<Vec<Tool>> {
+    let (monitoring, at) = (spec.monitoring.as_ref()?, places.monitoring?);
+    let code = spec.code.monitoring?;
+    let pointers: Vec<Range> =
+        codes.iter().map(|addr| Range::new(addr.wrapping_add(code.at as u64), 8)).collect();
+    let mut words = vec![0; pointers.len() * 8];
+    let filled = memory.read_vectored(&pointers, &mut words).unwrap_or(0);
+    let mut all = vec![0; code.local_len.min(monitoring.events.len())];
+    for data in words[..filled].chunks_exact(8).filter_map(|word| word.u64_at(0)).filter(|data| *data != 0) {
+        let events = memory.read_bytes(data.checked_add(code.local as u64)?, all.len()).unwrap_or_default();
+        all.iter_mut().zip(events).for_each(|(tools, more)| *tools |= more);
+    }
+    let numbers = (0..NAMED_TOOLS).filter(|number| all.iter().any(|tools| tools >> number & 1 == 1));
+    let tool = |number| Tool {
+        kind: ToolKind::Monitoring,
+        name: tool_name(memory, layout, monitoring, at, number).unwrap_or_default(),
+        local_events: events_of(monitoring, &all, number),
+        looks: 1,
+        ..Tool::default()
+    };
+    Some(numbers.map(tool).collect())
 }
 
 /// Names of the events of which a tool is told.
@@ -263,6 +293,9 @@ pub fn jit_is_on(memory: &dyn Memory, layout: &Layout, spec: &StateSpec, places:
         JitSwitch::Flag(at) => flag(memory, places.monitoring?, at),
         JitSwitch::Optimizer(at) => {
             let optimizer = read_word(memory, places.monitoring?, at)?;
+            if optimizer == 0 {
+                return Some(false);
+            }
             let class = read_word(memory, optimizer, layout.object.ob_type)?;
             Some(class_name(memory, layout, class)?.contains("uop"))
         }

@@ -26,7 +26,10 @@
 
 mod history;
 mod hot;
+mod runtime;
+mod store_index;
 mod tracker;
+mod writers;
 
 use std::sync::Arc;
 
@@ -113,5 +116,5 @@ pub(crate) trait Collector: std::fmt::Debug + Send {
 
 /// The collectors of a process, in the order in which they look and write.
 fn collectors() -> Vec<Box<dyn Collector>> {
-    Vec::new()
+    vec![Box::new(runtime::RuntimeCollector::default()), Box::new(writers::Writers::default())]
 }

@@ -122,7 +122,7 @@ pub(super) const STATE: StateSpec = StateSpec {
     c_profileobj: 72,
     function: FunctionOffsets { code: 16, globals: 24, closure: 48, qualname: 104, module: 88 },
     tp_dict: 264,
-    code: CodeExtra { flags: 36, consts: 56, names: 64, closure: Some((88, 80)), monitoring: None },
+    code: CodeExtra { closure: Some((88, 80)), monitoring: None },
     gc: GcState {
         collecting: 200,
         enabled: 12,
