@@ -11,6 +11,7 @@ mod error;
 pub mod forms;
 mod published;
 pub mod spec;
+pub mod state;
 pub mod versions;
 
 /// How many bytes at the start of `_PyRuntime` [`layout_for`] needs: the size of `_Py_DebugOffsets`,

@@ -7,6 +7,8 @@
 
 use slowpath_profile::BuildFlags;
 
+use super::state::StateSpec;
+
 /// An offset of a field in a structure, in bytes.
 pub type Offset = usize;
 
@@ -625,6 +627,8 @@ pub struct VersionSpec {
     pub opcodes: &'static OpcodeTable,
     /// How instructions are specialised.
     pub adaptive: &'static Adaptive,
+    /// The state of the interpreter as a whole.
+    pub state: &'static StateSpec,
 }
 
 impl VersionSpec {

@@ -91,6 +91,8 @@ pub struct Symbols {
     /// A function `_TAIL_CALL_*`, one per opcode of an interpreter built from tail calls. Local
     /// symbols, so only an unstripped binary has them.
     pub tail_call: bool,
+    /// `_Py_tracemalloc_config` (3.9-3.11), or the local symbol `tracemalloc_config` (3.8).
+    pub tracemalloc: Option<u64>,
 }
 
 /// What was found in a binary.
@@ -296,6 +298,9 @@ impl Symbols {
             b"Py_GetVersion" => self.py_get_version = self.py_get_version.or(Some(value)),
             b"_Py_RefTotal" | b"_Py_NegativeRefcount" => self.ref_debug = true,
             b"_PyOptimizer_Optimize" => self.jit = true,
+            b"_Py_tracemalloc_config" | b"tracemalloc_config" => {
+                self.tracemalloc = self.tracemalloc.or(Some(value));
+            }
             _ if name.starts_with(b"_PyJIT_") => self.jit = true,
             _ if name.starts_with(b"_TAIL_CALL_") => self.tail_call = true,
             _ => {}

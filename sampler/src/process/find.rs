@@ -41,6 +41,9 @@ pub struct Interpreter {
     pub jit_compiled_in: bool,
     /// Whether `build.tail_call` is known: only unstripped binaries tell.
     pub tail_call_known: bool,
+    /// Address of what `tracemalloc` keeps outside of `_PyRuntime` (before 3.12; 3.8: only unstripped
+    /// binaries tell).
+    pub tracemalloc: Option<u64>,
 }
 
 impl Interpreter {
@@ -130,6 +133,7 @@ fn examine(
     match identify(memory, &binary, bias) {
         Ok(Some(identity)) => {
             let mut found = interpreter(identity, candidate, opened, &binary);
+            found.tracemalloc = binary.symbols.tracemalloc.map(|vaddr| vaddr.wrapping_add(bias));
             complete(&mut found, pid, memory, identity.jit_flag, &*file, &binary);
             Ok(Examined::Found(found))
         }
@@ -155,6 +159,7 @@ fn interpreter(
         version_source: identity.source,
         jit_compiled_in: binary.symbols.jit,
         tail_call_known: binary.has_symtab || identity.version.minor < 14,
+        tracemalloc: None,
     }
 }
 

@@ -243,7 +243,7 @@ fn copy_parts(memory: &dyn Memory, layout: &Layout, addr: u64, header: &[u8]) ->
 }
 
 /// Address and length of the bytecode in bytes.
-fn bytecode_range(
+pub(crate) fn bytecode_range(
     memory: &dyn Memory,
     layout: &Layout,
     addr: u64,

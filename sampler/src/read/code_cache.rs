@@ -147,6 +147,11 @@ impl CodeCache {
         compared
     }
 
+    /// Addresses of all code objects that are known.
+    pub fn addresses(&self) -> impl Iterator<Item = u64> {
+        self.entries.keys().copied()
+    }
+
     /// How many code objects have been read so far.
     pub fn reads(&self) -> u64 {
         self.reads

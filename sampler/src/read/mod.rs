@@ -3,19 +3,27 @@
 
 pub mod bytecode;
 pub mod caches;
+pub mod callables;
 pub mod code;
 pub mod code_cache;
 pub mod code_parts;
+pub mod code_stores;
 pub mod dict;
 pub mod image;
 pub mod instances;
 pub mod keys;
+pub mod instrumented;
 pub mod line_table;
 pub mod locals;
 pub mod objects;
 pub mod operands;
 pub mod plan;
+pub mod reach;
+pub mod runtime_facts;
+pub mod sections;
 pub mod stack;
+pub mod stores;
+pub mod symbolic;
 #[cfg(test)]
 mod testing;
 pub mod text;

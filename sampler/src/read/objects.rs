@@ -42,8 +42,8 @@ pub fn type_name(memory: &dyn Memory, layout: &Layout, addr: u64) -> Option<Stri
 }
 
 /// `tp_name` of the type at `class`.
-fn class_name(memory: &dyn Memory, layout: &Layout, class: u64) -> Option<String> {
-    text::c_string(memory, read_word(memory, class, layout.object.tp_name)?)
+pub(crate) fn class_name(memory: &dyn Memory, layout: &Layout, class: u64) -> Option<String> {
+    text::c_string(memory, read_word(memory, class, layout.object.tp_name)?, 128)
 }
 
 /// Whether the object at `addr` is a `str`, not an instance of a subclass.

@@ -140,17 +140,16 @@ pub fn bytes(memory: &dyn Memory, object: &ObjectOffsets, addr: u64) -> Option<V
     memory.read_bytes(start, len).ok()
 }
 
-/// The text of a C string, at most 128 bytes of it. `None` if it is longer or not UTF-8.
-pub fn c_string(memory: &dyn Memory, addr: u64) -> Option<String> {
+/// The C string at `addr`, at most `max` bytes of it; `None` if it is unreadable, longer or not UTF-8.
+pub fn c_string(memory: &dyn Memory, addr: u64, max: usize) -> Option<String> {
     let mut bytes = Vec::new();
-    // By words, since it may end right before unmapped memory.
-    while bytes.len() < 128 {
+    // By words, since a C string may end right before unmapped memory.
+    while bytes.len() <= max {
         let at = addr.checked_add(bytes.len() as u64)?;
-        let len = 8 - (at % 8) as usize;
-        bytes.extend(memory.read_bytes(at, len).ok()?);
+        bytes.extend(memory.read_bytes(at, 8 - (at % 8) as usize).ok()?);
         if let Some(end) = bytes.iter().position(|byte| *byte == 0) {
             bytes.truncate(end);
-            return String::from_utf8(bytes).ok();
+            return String::from_utf8(bytes).ok().filter(|text| text.len() <= max);
         }
     }
     None

@@ -168,7 +168,7 @@ impl RawType {
             let module = module.and_then(|text| text::string(memory, &layout.object, text));
             return Some((module.unwrap_or_default(), text::string(memory, &layout.object, qualname)?));
         }
-        let name = text::c_string(memory, self.tp_name)?;
+        let name = text::c_string(memory, self.tp_name, 128)?;
         Some(match name.rsplit_once('.') {
             Some((module, name)) => (module.to_owned(), name.to_owned()),
             None => ("builtins".to_owned(), name),

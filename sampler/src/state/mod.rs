@@ -33,8 +33,11 @@ mod kinds;
 mod namespaces;
 mod objects;
 mod operands;
+mod runtime;
+mod store_index;
 mod tracker;
 mod types;
+mod writers;
 
 use std::sync::Arc;
 
@@ -121,5 +124,9 @@ pub(crate) trait Collector: std::fmt::Debug + Send {
 
 /// The collectors of a process, in the order in which they look and write.
 fn collectors() -> Vec<Box<dyn Collector>> {
-    vec![Box::new(objects::Objects::default())]
+    vec![
+        Box::new(objects::Objects::default()),
+        Box::new(runtime::RuntimeCollector::default()),
+        Box::new(writers::Writers::default()),
+    ]
 }

@@ -25,6 +25,8 @@ pub struct Tool {
     pub name: String,
     /// Events that it is told of for all code, as `sys.monitoring.events` names them.
     pub events: Vec<String>,
+    /// Events that it is told of for some of the hot code objects only (`set_local_events`).
+    pub local_events: Vec<String>,
     /// Looks at which it was active.
     pub looks: u32,
     /// Most threads on which it was active at once.

@@ -2,13 +2,16 @@
 
 use super::opcodes::v3_10::OPCODES;
 use super::v3_9::{ADAPTIVE, LAYOUT as PREVIOUS};
+use super::v3_9::STATE as PREVIOUS_STATE;
 use crate::layout::spec::*;
+use crate::layout::state::*;
 
 pub(super) static SPEC: VersionSpec = VersionSpec {
     minor: 10,
     offsets: OffsetSource::Table(&LAYOUT),
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
+    state: &STATE,
 };
 
 pub(super) const LAYOUT: Layout = Layout {
@@ -31,4 +34,10 @@ pub(super) const LAYOUT: Layout = Layout {
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
     ..PREVIOUS
+};
+
+pub(super) const STATE: StateSpec = StateSpec {
+    function: FunctionExtra { closure: 72, qualname: 40, module: 104 },
+    eval: EvalState { section: Section { at: 1344, ..PREVIOUS_STATE.eval.section }, ..PREVIOUS_STATE.eval },
+    ..PREVIOUS_STATE
 };

@@ -2,13 +2,16 @@
 
 use super::opcodes::v3_11::OPCODES;
 use super::v3_10::LAYOUT as PREVIOUS;
+use super::v3_10::STATE as PREVIOUS_STATE;
 use crate::layout::spec::*;
+use crate::layout::state::*;
 
 pub(super) static SPEC: VersionSpec = VersionSpec {
     minor: 11,
     offsets: OffsetSource::Table(&LAYOUT),
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
+    state: &STATE,
 };
 
 pub(super) const ADAPTIVE: Adaptive = Adaptive {
@@ -125,4 +128,15 @@ const CODE: CodeOffsets = CodeOffsets {
     // ob_size, co_consts … co_flags; co_argcount … co_localspluskinds; co_name … co_linetable. Not
     // co_warmup, which counts, nor co_filename, which the import system may replace.
     identity: &[(16, 36), (56, 56), (120, 24)],
+};
+
+pub(super) const STATE: StateSpec = StateSpec {
+    c_profileobj: 80,
+    code: CodeExtra { closure: None, monitoring: None },
+    eval: EvalState { section: Section { at: 1400, ..PREVIOUS_STATE.eval.section }, ..PREVIOUS_STATE.eval },
+    process: ProcessState {
+        section: Section { at: 600, ..PREVIOUS_STATE.process.section },
+        ..PREVIOUS_STATE.process
+    },
+    ..PREVIOUS_STATE
 };

@@ -2,13 +2,17 @@
 
 use super::opcodes::v3_12::OPCODES;
 use super::v3_11::LAYOUT as PREVIOUS;
+use super::v3_8::preconfig;
+use super::v3_11::STATE as PREVIOUS_STATE;
 use crate::layout::spec::*;
+use crate::layout::state::*;
 
 pub(super) static SPEC: VersionSpec = VersionSpec {
     minor: 12,
     offsets: OffsetSource::Table(&LAYOUT),
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
+    state: &STATE,
 };
 
 pub(super) const ADAPTIVE: Adaptive = Adaptive {
@@ -114,3 +118,83 @@ pub(super) const LAYOUT: Layout = Layout {
     adaptive: &ADAPTIVE,
     ..PREVIOUS
 };
+
+pub(super) const STATE: StateSpec = StateSpec {
+    code: CodeExtra {
+        monitoring: Some(CodeMonitoring { at: 168, local: 0, local_len: 15, lines: 40, instructions: 56 }),
+        ..PREVIOUS_STATE.code
+    },
+    eval: EvalState {
+        section: Section {
+            at: 1720,
+            anchors: &[
+                // sysdict_copy, builtins_copy, co_extra_user_count
+                Anchor { at: 8, is: Anchored::Object("dict") },
+                Anchor { at: 16, is: Anchored::Object("dict") },
+                Anchor { at: 104, is: Anchored::Word(255) },
+            ],
+        },
+        eval_frame: 24,
+    },
+    keys: Some(Section {
+        at: 270_728,
+        anchors: &[
+            // exc_state.errnomap, exc_state.PyExc_ExceptionGroup
+            Anchor { at: 2672, is: Anchored::Object("dict") },
+            Anchor { at: 2696, is: Anchored::Type("ExceptionGroup") },
+        ],
+    }),
+    monitoring: Some(MonitoringState {
+        section: Section {
+            at: 381_744,
+            anchors: &[
+                // sys_profiling_threads, sys_tracing_threads; hamt_empty, last_resort_memory_error
+                Anchor { at: 24, is: Anchored::Word(1 << 20) },
+                Anchor { at: 32, is: Anchored::Word(1 << 20) },
+                Anchor { at: 1376, is: Anchored::Embedded("hamt") },
+                Anchor { at: 1416, is: Anchored::Embedded("MemoryError") },
+            ],
+        },
+        monitors: 0,
+        events: EVENTS,
+        tool_names: 1128,
+        rare_events: None,
+        jit: None,
+        specialisation: None,
+    }),
+    allocators: Some(AllocatorState {
+        section: Section {
+            at: 88,
+            anchors: &[
+                // debug.raw.api_id, debug.mem.api_id, debug.obj.api_id
+                Anchor { at: 128, is: Anchored::Byte(b'r') },
+                Anchor { at: 176, is: Anchored::Byte(b'm') },
+                Anchor { at: 224, is: Anchored::Byte(b'o') },
+            ],
+        },
+        raw: 8,
+        debug_raw: 128,
+    }),
+    process: ProcessState {
+        section: Section { at: 2768, anchors: &tracemalloc_and_preconfig(232) },
+        tracing: Some(4),
+        allocator: 268,
+    },
+    ..PREVIOUS_STATE
+};
+
+/// `initialized`, `tracing` and `max_nframe` of `tracemalloc.config`, then `preconfig`.
+pub(super) const fn tracemalloc_and_preconfig(preconfig_at: Offset) -> [Anchor; 13] {
+    let [a, b, c, d, e, f, g, h, i, j] = preconfig(preconfig_at);
+    let initialized = Anchor { at: 0, is: Anchored::Int(0, 2) };
+    let tracing = Anchor { at: 4, is: Anchored::Int(0, 1) };
+    let max_nframe = Anchor { at: 8, is: Anchored::Int(1, 65_535) };
+    [max_nframe, a, b, c, d, e, f, g, h, i, j, initialized, tracing]
+}
+
+/// Events of `sys.monitoring` that are not made up of others, by number.
+#[rustfmt::skip]
+pub(super) const EVENTS: &[&str] = &[
+    "PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD", "CALL", "LINE", "INSTRUCTION", "JUMP",
+    "BRANCH", "STOP_ITERATION", "RAISE", "EXCEPTION_HANDLED", "PY_UNWIND", "PY_THROW", "RERAISE",
+];

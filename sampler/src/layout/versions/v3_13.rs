@@ -5,7 +5,9 @@
 
 use super::opcodes::v3_13::OPCODES;
 use super::v3_12::{ADAPTIVE as PREVIOUS_ADAPTIVE, ATTRIBUTE_TAGS, CALL_TAGS, LAYOUT as PREVIOUS};
+use super::v3_12::{EVENTS, STATE as PREVIOUS_STATE, tracemalloc_and_preconfig};
 use crate::layout::spec::*;
+use crate::layout::state::*;
 
 pub(super) static SPEC: VersionSpec = VersionSpec {
     minor: 13,
@@ -16,6 +18,7 @@ pub(super) static SPEC: VersionSpec = VersionSpec {
     }),
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
+    state: &STATE,
 };
 
 pub(super) const ADAPTIVE: Adaptive = Adaptive {
@@ -178,6 +181,58 @@ pub(super) const FREE_THREADED: Layout = Layout {
         cell_ob_ref: 32,
     },
     ..LAYOUT
+};
+
+pub(super) const STATE: StateSpec = StateSpec {
+    c_profileobj: 96,
+    code: CodeExtra {
+        monitoring: Some(CodeMonitoring { at: 176, local: 0, local_len: 10, lines: 32, instructions: 48 }),
+        ..PREVIOUS_STATE.code
+    },
+    eval: EvalState { section: Section { at: 8448, ..PREVIOUS_STATE.eval.section }, ..PREVIOUS_STATE.eval },
+    keys: Some(Section {
+        at: 82_568,
+        anchors: &[
+            Anchor { at: 72, is: Anchored::Object("dict") },
+            Anchor { at: 96, is: Anchored::Type("ExceptionGroup") },
+        ],
+    }),
+    monitoring: Some(MonitoringState {
+        section: Section {
+            // optimizer
+            at: 193_104,
+            anchors: &[
+                Anchor { at: 56, is: Anchored::Word(1 << 20) },
+                Anchor { at: 64, is: Anchored::Word(1 << 20) },
+                Anchor { at: 1408, is: Anchored::Embedded("hamt") },
+                Anchor { at: 1448, is: Anchored::Embedded("MemoryError") },
+            ],
+        },
+        monitors: 32,
+        events: EVENTS,
+        tool_names: 1160,
+        rare_events: Some(16),
+        jit: Some(JitSwitch::Optimizer(0)),
+        specialisation: None,
+    }),
+    allocators: Some(AllocatorState {
+        section: Section {
+            at: 696,
+            anchors: &[
+                Anchor { at: 128, is: Anchored::Byte(b'r') },
+                Anchor { at: 176, is: Anchored::Byte(b'm') },
+                Anchor { at: 224, is: Anchored::Byte(b'o') },
+            ],
+        },
+        raw: 8,
+        debug_raw: 128,
+    }),
+    process: ProcessState {
+        section: Section { at: 10_104, anchors: &tracemalloc_and_preconfig(280) },
+        tracing: Some(4),
+        allocator: 316,
+    },
+    ..PREVIOUS_STATE
 };
 
 /// `_Py_DebugOffsets` of 3.13.

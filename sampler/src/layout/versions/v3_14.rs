@@ -6,7 +6,10 @@ use super::v3_13::{
     ADAPTIVE as PREVIOUS_ADAPTIVE, CLASS_TAG, FREE_THREADED as PREVIOUS_FREE_THREADED, GLOBAL_TAGS,
     LAYOUT as PREVIOUS, TRUTH_TAG,
 };
+use super::v3_12::tracemalloc_and_preconfig;
+use super::v3_13::STATE as PREVIOUS_STATE;
 use crate::layout::spec::*;
+use crate::layout::state::*;
 
 pub(super) static SPEC: VersionSpec = VersionSpec {
     minor: 14,
@@ -17,6 +20,7 @@ pub(super) static SPEC: VersionSpec = VersionSpec {
     }),
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
+    state: &STATE,
 };
 
 pub(super) const ADAPTIVE: Adaptive = Adaptive { tags: TAGS, ..PREVIOUS_ADAPTIVE };
@@ -115,6 +119,74 @@ pub(super) const FREE_THREADED: Layout = Layout {
     adaptive: &ADAPTIVE,
     ..PREVIOUS_FREE_THREADED
 };
+
+pub(super) const STATE: StateSpec = StateSpec {
+    code: CodeExtra {
+        monitoring: Some(CodeMonitoring { at: 176, local: 0, local_len: 11, lines: 96, instructions: 112 }),
+        ..PREVIOUS_STATE.code
+    },
+    gc: GcState {
+        collecting: 192,
+        garbage: 200,
+        generation0: 256,
+        stats: GcStats::Inline(120),
+        ..PREVIOUS_STATE.gc
+    },
+    eval: EvalState { section: Section { at: 8496, ..PREVIOUS_STATE.eval.section }, ..PREVIOUS_STATE.eval },
+    keys: Some(Section {
+        at: 79_816,
+        anchors: &[
+            Anchor { at: 72, is: Anchored::Object("dict") },
+            Anchor { at: 96, is: Anchored::Type("ExceptionGroup") },
+        ],
+    }),
+    monitoring: Some(MonitoringState {
+        section: Section {
+            at: 223_144,
+            anchors: &[
+                // common_consts[0], sys_profiling_threads, sys_tracing_threads; hamt_empty,
+                // last_resort_memory_error
+                Anchor { at: 0, is: Anchored::Type("AssertionError") },
+                Anchor { at: 120, is: Anchored::Word(1 << 20) },
+                Anchor { at: 128, is: Anchored::Word(1 << 20) },
+                Anchor { at: 1664, is: Anchored::Embedded("hamt") },
+                Anchor { at: 1704, is: Anchored::Embedded("MemoryError") },
+            ],
+        },
+        monitors: 96,
+        events: EVENTS,
+        tool_names: 1352,
+        rare_events: Some(80),
+        jit: Some(JitSwitch::Flag(40)),
+        specialisation: None,
+    }),
+    allocators: Some(AllocatorState {
+        section: Section {
+            at: 872,
+            anchors: &[
+                Anchor { at: 128, is: Anchored::Byte(b'r') },
+                Anchor { at: 176, is: Anchored::Byte(b'm') },
+                Anchor { at: 224, is: Anchored::Byte(b'o') },
+            ],
+        },
+        raw: 8,
+        debug_raw: 128,
+    }),
+    process: ProcessState {
+        section: Section { at: 10_296, anchors: &tracemalloc_and_preconfig(280) },
+        tracing: Some(4),
+        allocator: 316,
+    },
+    ..PREVIOUS_STATE
+};
+
+/// Events of `sys.monitoring` that are not made up of others, by number.
+#[rustfmt::skip]
+pub(super) const EVENTS: &[&str] = &[
+    "PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD", "CALL", "LINE", "INSTRUCTION", "JUMP",
+    "BRANCH_LEFT", "BRANCH_RIGHT", "STOP_ITERATION", "RAISE", "EXCEPTION_HANDLED", "PY_UNWIND",
+    "PY_THROW", "RERAISE",
+];
 
 /// `_Py_DebugOffsets` of 3.14.
 #[rustfmt::skip]

@@ -2,7 +2,10 @@
 
 use super::opcodes::v3_15::OPCODES;
 use super::v3_14::{FREE_THREADED as PREVIOUS_FREE_THREADED, LAYOUT as PREVIOUS, TAGS};
+use super::v3_12::tracemalloc_and_preconfig;
+use super::v3_14::{EVENTS, STATE as PREVIOUS_STATE};
 use crate::layout::spec::*;
+use crate::layout::state::*;
 
 pub(super) static SPEC: VersionSpec = VersionSpec {
     minor: 15,
@@ -13,6 +16,7 @@ pub(super) static SPEC: VersionSpec = VersionSpec {
     }),
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
+    state: &STATE,
 };
 
 pub(super) const ADAPTIVE: Adaptive = Adaptive {
@@ -95,6 +99,76 @@ pub(super) const FREE_THREADED: Layout = Layout {
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
     ..PREVIOUS_FREE_THREADED
+};
+
+pub(super) const STATE: StateSpec = StateSpec {
+    c_profileobj: 120,
+    code: CodeExtra {
+        monitoring: Some(CodeMonitoring { at: 176, local: 0, local_len: 16, lines: 104, instructions: 120 }),
+        ..PREVIOUS_STATE.code
+    },
+    gc: GcState {
+        collecting: 112,
+        enabled: 0,
+        generations: 8,
+        generation0: 168,
+        garbage: 128,
+        stats: GcStats::Rings { at: 104, rings: [(0, 11), (712, 3), (912, 3)], size: 64, collections: 16 },
+    },
+    eval: EvalState {
+        section: Section {
+            at: 8448,
+            anchors: &[
+                Anchor { at: 8, is: Anchored::Object("dict") },
+                Anchor { at: 16, is: Anchored::Object("dict") },
+                Anchor { at: 112, is: Anchored::Word(255) },
+            ],
+        },
+        eval_frame: 24,
+    },
+    keys: Some(Section {
+        at: 79_824,
+        anchors: &[
+            Anchor { at: 72, is: Anchored::Object("dict") },
+            Anchor { at: 96, is: Anchored::Type("ExceptionGroup") },
+        ],
+    }),
+    monitoring: Some(MonitoringState {
+        section: Section {
+            at: 223_312,
+            anchors: &[
+                Anchor { at: 0, is: Anchored::Type("AssertionError") },
+                Anchor { at: 224, is: Anchored::Word(1 << 20) },
+                Anchor { at: 232, is: Anchored::Word(1 << 20) },
+                Anchor { at: 1696, is: Anchored::Embedded("hamt") },
+                Anchor { at: 1736, is: Anchored::Embedded("MemoryError") },
+            ],
+        },
+        monitors: 200,
+        events: EVENTS,
+        tool_names: 1456,
+        rare_events: Some(184),
+        jit: Some(JitSwitch::Flag(96)),
+        specialisation: Some(112),
+    }),
+    allocators: Some(AllocatorState {
+        section: Section {
+            at: 1000,
+            anchors: &[
+                Anchor { at: 128, is: Anchored::Byte(b'r') },
+                Anchor { at: 176, is: Anchored::Byte(b'm') },
+                Anchor { at: 224, is: Anchored::Byte(b'o') },
+            ],
+        },
+        raw: 8,
+        debug_raw: 128,
+    }),
+    process: ProcessState {
+        section: Section { at: 10_432, anchors: &tracemalloc_and_preconfig(264) },
+        tracing: Some(4),
+        allocator: 300,
+    },
+    ..PREVIOUS_STATE
 };
 
 /// `_Py_DebugOffsets` of 3.15.

@@ -4,12 +4,14 @@ use slowpath_profile::BuildFlags;
 
 use super::opcodes::v3_8::OPCODES;
 use crate::layout::spec::*;
+use crate::layout::state::*;
 
 pub(super) static SPEC: VersionSpec = VersionSpec {
     minor: 8,
     offsets: OffsetSource::Table(&LAYOUT),
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
+    state: &STATE,
 };
 
 /// Nothing is specialised in place.
@@ -141,3 +143,56 @@ const OBJECT: ObjectOffsets = ObjectOffsets {
     wr_object: 16,
     cell_ob_ref: 16,
 };
+
+pub(super) const STATE: StateSpec = StateSpec {
+    c_profileobj: 72,
+    function: FunctionExtra { closure: 48, qualname: 104, module: 88 },
+    tp_dict: 264,
+    code: CodeExtra { closure: Some((88, 80)), monitoring: None },
+    gc: GcState {
+        collecting: 200,
+        enabled: 12,
+        generations: 24,
+        generation0: 96,
+        garbage: 208,
+        stats: GcStats::Inline(128),
+    },
+    eval: EvalState {
+        section: Section {
+            at: 544,
+            anchors: &[
+                // builtins_copy, import_func, co_extra_user_count
+                Anchor { at: 8, is: Anchored::Object("dict") },
+                Anchor { at: 16, is: Anchored::Object("builtin_function_or_method") },
+                Anchor { at: 32, is: Anchored::Word(255) },
+            ],
+        },
+        eval_frame: 24,
+    },
+    keys: None,
+    monitoring: None,
+    allocators: None,
+    process: ProcessState {
+        section: Section { at: 1400, anchors: &preconfig(0) },
+        tracing: None,
+        allocator: 36,
+    },
+};
+
+/// The fields of a `PyPreConfig` that has been filled in: `_config_init` is one of three enumerators,
+/// the others are switches up to `allocator`, a `PyMemAllocatorName`.
+pub(super) const fn preconfig(at: Offset) -> [Anchor; 10] {
+    const SWITCH: Anchored = Anchored::Int(-1, 2);
+    [
+        Anchor { at, is: Anchored::Int(1, 3) },
+        Anchor { at: at + 4, is: SWITCH },
+        Anchor { at: at + 8, is: SWITCH },
+        Anchor { at: at + 12, is: SWITCH },
+        Anchor { at: at + 16, is: SWITCH },
+        Anchor { at: at + 20, is: SWITCH },
+        Anchor { at: at + 24, is: SWITCH },
+        Anchor { at: at + 28, is: SWITCH },
+        Anchor { at: at + 32, is: SWITCH },
+        Anchor { at: at + 36, is: Anchored::Int(0, 8) },
+    ]
+}

@@ -3,13 +3,16 @@
 use super::opcodes::v3_9::OPCODES;
 pub(super) use super::v3_8::ADAPTIVE;
 use super::v3_8::LAYOUT as PREVIOUS;
+use super::v3_8::STATE as PREVIOUS_STATE;
 use crate::layout::spec::*;
+use crate::layout::state::*;
 
 pub(super) static SPEC: VersionSpec = VersionSpec {
     minor: 9,
     offsets: OffsetSource::Table(&LAYOUT),
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
+    state: &STATE,
 };
 
 pub(super) const LAYOUT: Layout = Layout {
@@ -29,4 +32,13 @@ pub(super) const LAYOUT: Layout = Layout {
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
     ..PREVIOUS
+};
+
+pub(super) const STATE: StateSpec = StateSpec {
+    eval: EvalState { section: Section { at: 1376, ..PREVIOUS_STATE.eval.section }, ..PREVIOUS_STATE.eval },
+    process: ProcessState {
+        section: Section { at: 592, ..PREVIOUS_STATE.process.section },
+        ..PREVIOUS_STATE.process
+    },
+    ..PREVIOUS_STATE
 };

@@ -1,0 +1,249 @@
+//! Reads one code object for what it stores to: see [`stores`].
+//!
+//! Thousands of code objects are read so, most of them once, so names are read once for all of them
+//! and positions in the source are decoded only when somebody asks.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use slowpath_profile::Span;
+
+use crate::layout::forms::Forms;
+use crate::layout::spec::{Layout, LineTableFormat, ObjectOffsets};
+use crate::layout::state::StateSpec;
+use crate::process::memory::{Bytes, Memory, Range};
+use crate::read::caches::instructions;
+use crate::read::code::bytecode_range;
+use crate::read::line_table::LineTable;
+use crate::read::stores::{self, Body, Found, Operands};
+use crate::read::{code_parts, instrumented, text};
+
+/// Bytecode of one code object; a larger one is a table of data that somebody wrote as code.
+const MAX_BYTECODE: usize = 512 << 10;
+/// Bytes of a table of lines that are kept.
+const MAX_LINES: usize = 128 << 10;
+/// Items of one tuple of names or constants.
+const MAX_ITEMS: usize = 8_192;
+/// Characters of a name.
+const MAX_NAME: usize = 200;
+/// Texts that are remembered; after that, all are forgotten.
+const MAX_TEXTS: usize = 300_000;
+
+/// `CO_OPTIMIZED`: a function, not the body of a module or class.
+const OPTIMIZED: u32 = 1;
+
+/// A code object and what it stores to.
+#[derive(Clone, Debug)]
+pub struct CodeStores {
+    /// `co_name`.
+    pub name: Arc<str>,
+    /// `co_qualname`; equal to `name` before 3.11.
+    pub qualname: Arc<str>,
+    /// `co_filename`.
+    pub file: Arc<str>,
+    /// `co_firstlineno`.
+    pub first_line: u32,
+    /// What it is.
+    pub body: Body,
+    /// Its stores.
+    pub stores: Vec<Found>,
+    /// Addresses of code objects in its constants.
+    pub nested: Vec<u64>,
+    /// Part of its bytecode could not be understood.
+    pub is_partial: bool,
+    lines: Vec<u8>,
+    format: LineTableFormat,
+}
+
+impl CodeStores {
+    /// Where its stores stand in the source.
+    pub fn spans(&self) -> Vec<Span> {
+        let table = LineTable::decode(self.format, &self.lines, self.first_line);
+        self.stores.iter().map(|store| table.span(store.offset)).collect()
+    }
+}
+
+/// Texts of the target by their addresses. Names are interned there, so few are read twice; forget
+/// them before the program has had time to use their memory for others.
+#[derive(Debug, Default)]
+pub struct Texts(FxHashMap<u64, Arc<str>>);
+
+impl Texts {
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn get(&mut self, memory: &dyn Memory, object: &ObjectOffsets, addr: u64) -> Arc<str> {
+        if let Some(text) = self.0.get(&addr) {
+            return text.clone();
+        }
+        if self.0.len() >= MAX_TEXTS {
+            self.0.clear();
+        }
+        let text: Arc<str> = text::string_up_to(memory, object, addr, MAX_NAME).unwrap_or_default().into();
+        self.0.insert(addr, text.clone());
+        text
+    }
+}
+
+/// What reading needs besides the address.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The target.
+    pub memory: &'a dyn Memory,
+    /// Its layout.
+    pub layout: &'a Layout,
+    /// Its state.
+    pub spec: &'a StateSpec,
+    /// What its opcodes are.
+    pub forms: &'a Forms,
+}
+
+/// Reads the code object at `addr`. `None` if it cannot be read; the caller made sure that it is one.
+pub fn read(source: Source<'_>, texts: &mut Texts, addr: u64) -> Option<CodeStores> {
+    let Source { memory, layout, forms, .. } = source;
+    let header = memory.read_bytes(addr, layout.code.size).ok()?;
+    let word = |offset| header.u64_at(offset);
+    let (start, len) = bytecode_range(memory, layout, addr, &header).ok()?;
+    let bytecode = memory.read_bytes(start, len.min(MAX_BYTECODE)).ok()?;
+    let bytecode = instrumented::unhide(source, &header, &bytecode);
+    let bytecode = code_parts::unhide(memory, layout, forms, &header, &bytecode);
+    let instructions = instructions(&bytecode, forms);
+    let is_partial = instructions.last().map_or(0, |last| (last.offset + last.len) as usize) + 1 < len;
+    let mut text = |addr: u64| texts.get(memory, &layout.object, addr);
+    let name = text(word(layout.code.name)?);
+    let qualname = layout.code.qualname.map(|offset| Some(text(word(offset)?)));
+    let qualname = qualname.flatten().unwrap_or_else(|| name.clone());
+    let file = text(word(layout.code.filename)?);
+    let body = match (header.u32_at(layout.code.flags)? & OPTIMIZED != 0, &*name) {
+        (true, _) => Body::Function,
+        (false, "<module>") => Body::Module,
+        (false, _) => Body::Class,
+    };
+    let (constants, types) = constants(source, word(layout.code.consts)?);
+    let (code, string) = (word(layout.object.ob_type)?, string_type(source, word(layout.code.name)?)?);
+    let of_type = |wanted: u64| constants.iter().zip(&types).filter(move |(_, class)| **class == wanted);
+    let nested = of_type(code).map(|(constant, _)| *constant).collect();
+    let mut operands = TargetOperands {
+        source,
+        texts,
+        names: tuple(memory, layout, word(layout.code.names)?),
+        locals: tuple(memory, layout, word(layout.code.localsplusnames)?),
+        cells: cells(source, &header),
+        constants: &constants,
+        types: &types,
+        string,
+    };
+    let flag_bits = |name: &str| {
+        let found = layout.adaptive.flag_bits.iter().find(|(flagged, _)| *flagged == name);
+        found.map_or(0, |(_, bits)| *bits)
+    };
+    let stores = stores::find(&instructions, body, &flag_bits, &mut operands);
+    let lines = match stores.is_empty() {
+        true => Vec::new(),
+        false => text::read_bytes(memory, &layout.object, word(layout.code.linetable)?),
+    };
+    Some(CodeStores {
+        name,
+        qualname,
+        file,
+        first_line: header.u32_at(layout.code.firstlineno)?,
+        body,
+        stores,
+        nested,
+        is_partial,
+        lines: if lines.len() > MAX_LINES { Vec::new() } else { lines },
+        format: layout.code.linetable_format,
+    })
+}
+
+/// The items of a tuple.
+fn tuple(memory: &dyn Memory, layout: &Layout, addr: u64) -> Vec<u64> {
+    let count = memory.read_u64(addr.wrapping_add(layout.object.ob_size as u64)).unwrap_or(0);
+    let count = usize::try_from(count).unwrap_or(usize::MAX).min(MAX_ITEMS);
+    let items = memory.read_bytes(addr.wrapping_add(layout.object.tuple_ob_item as u64), count * 8);
+    items.unwrap_or_default().chunks_exact(8).filter_map(|item| item.u64_at(0)).collect()
+}
+
+/// The constants of a code object, and the type of each.
+fn constants(source: Source<'_>, addr: u64) -> (Vec<u64>, Vec<u64>) {
+    let constants = tuple(source.memory, source.layout, addr);
+    let mut types = Vec::with_capacity(constants.len());
+    for part in constants.chunks(512) {
+        let at = |constant: &u64| Range::new(constant.wrapping_add(source.layout.object.ob_type as u64), 8);
+        let ranges: Vec<Range> = part.iter().map(at).collect();
+        let mut words = vec![0; ranges.len() * 8];
+        let _ = source.memory.read_vectored(&ranges, &mut words);
+        types.extend(words.chunks_exact(8).map(|word| word.u64_at(0).unwrap_or(0)));
+    }
+    (constants, types)
+}
+
+/// The type of a string that is one.
+fn string_type(source: Source<'_>, string: u64) -> Option<u64> {
+    source.memory.read_u64(string.checked_add(source.layout.object.ob_type as u64)?).ok()
+}
+
+/// Names of the variables of `LOAD_DEREF`, by its argument.
+enum Cells {
+    /// As locals are numbered (3.11+).
+    Locals,
+    /// Cells, then variables of enclosing functions (before).
+    Own(Vec<u64>),
+}
+
+fn cells(source: Source<'_>, header: &[u8]) -> Cells {
+    let Source { memory, layout, spec, .. } = source;
+    let Some((cellvars, freevars)) = spec.code.closure else { return Cells::Locals };
+    let items = |offset| header.u64_at(offset).map_or(Vec::new(), |addr| tuple(memory, layout, addr));
+    Cells::Own([items(cellvars), items(freevars)].concat())
+}
+
+/// Operands as the target has them.
+struct TargetOperands<'a> {
+    source: Source<'a>,
+    texts: &'a mut Texts,
+    names: Vec<u64>,
+    locals: Vec<u64>,
+    cells: Cells,
+    constants: &'a [u64],
+    types: &'a [u64],
+    string: u64,
+}
+
+impl TargetOperands<'_> {
+    fn text_at(&mut self, addr: Option<u64>) -> Arc<str> {
+        match addr {
+            Some(addr) => self.texts.get(self.source.memory, &self.source.layout.object, addr),
+            None => Arc::default(),
+        }
+    }
+}
+
+impl Operands for TargetOperands<'_> {
+    fn name(&mut self, index: u32) -> Arc<str> {
+        let addr = self.names.get(index as usize).copied();
+        self.text_at(addr)
+    }
+
+    fn local(&mut self, index: u32) -> Arc<str> {
+        let addr = self.locals.get(index as usize).copied();
+        self.text_at(addr)
+    }
+
+    fn cell(&mut self, index: u32) -> Arc<str> {
+        let addr = match &self.cells {
+            Cells::Locals => self.locals.get(index as usize),
+            Cells::Own(cells) => cells.get(index as usize),
+        };
+        let addr = addr.copied();
+        self.text_at(addr)
+    }
+
+    fn text(&mut self, index: u32) -> Option<Arc<str>> {
+        let index = index as usize;
+        let addr = *self.constants.get(index).filter(|_| self.types.get(index) == Some(&self.string))?;
+        Some(self.text_at(Some(addr)))
+    }
+}

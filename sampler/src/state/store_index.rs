@@ -1,0 +1,164 @@
+//! The stores of all code objects that were read, without their program.
+
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use slowpath_profile::evidence::{Store, StoreKind};
+use slowpath_profile::{Function, FunctionId, FunctionKind, Span, Tables};
+
+use crate::read::code_stores::CodeStores;
+use crate::read::reach::Reached;
+use crate::read::stores::{Body, Found};
+
+/// Code objects that are searched.
+pub(crate) const MAX_CODES: usize = 20_000;
+/// Stores that are kept.
+const MAX_STORES: usize = 200_000;
+/// Stores that are published.
+const MAX_PUBLISHED: usize = 5_000;
+
+/// What a program stores to, as far as its code was read.
+#[derive(Debug, Default)]
+pub(crate) struct StoreIndex {
+    codes: Vec<IndexedCode>,
+    /// Number of the code object, and of the store in it.
+    by_name: FxHashMap<Arc<str>, Vec<(u32, u32)>>,
+    /// Code objects by what they are called, to know those that are made again and again.
+    known: FxHashSet<Identity>,
+    /// `__name__` of the globals of the code of a file.
+    modules: FxHashMap<Arc<str>, Arc<str>>,
+    stores: usize,
+    /// Code objects up to this one have been given functions where they need one.
+    settled: usize,
+    /// Code objects that were read.
+    pub(crate) searched: u32,
+    /// Something was left out.
+    pub(crate) truncated: bool,
+}
+
+type Identity = (Arc<str>, Arc<str>, u32, usize);
+
+/// A code object with stores.
+#[derive(Debug)]
+struct IndexedCode {
+    code: CodeStores,
+    /// `__name__` of its globals; empty if they were not seen.
+    module: Arc<str>,
+    at_import: bool,
+    function: Option<FunctionId>,
+    /// Of its stores, once somebody asked.
+    spans: Vec<Span>,
+}
+
+impl StoreIndex {
+    /// Adds a code object whose globals are those of `module`.
+    pub(crate) fn add(&mut self, reached: Reached, module: Arc<str>, code: CodeStores) {
+        self.searched = self.searched.saturating_add(1);
+        self.truncated |= code.is_partial;
+        let identity = (code.file.clone(), code.qualname.clone(), code.first_line, code.stores.len());
+        if !module.is_empty() {
+            self.modules.entry(code.file.clone()).or_insert_with(|| module.clone());
+        }
+        if code.stores.is_empty() || !self.known.insert(identity) {
+            return;
+        }
+        if self.stores + code.stores.len() > MAX_STORES {
+            self.truncated = true;
+            return;
+        }
+        self.stores += code.stores.len();
+        let place = u32::try_from(self.codes.len()).unwrap_or(u32::MAX);
+        for (number, store) in (0..).zip(&code.stores) {
+            self.by_name.entry(store.name.clone()).or_default().push((place, number));
+        }
+        let is_nested = reached.in_function || code.qualname.contains("<locals>");
+        let at_import = code.body != Body::Function && !is_nested;
+        self.codes.push(IndexedCode { code, module, at_import, function: None, spans: Vec::new() });
+    }
+
+    /// Gives functions to the code objects that may be published: those that came since the last time
+    /// and store to one of `names`, or in a way that may matter whatever the name; and those that store
+    /// to one of the names that are `fresh` in it.
+    pub(crate) fn intern(&mut self, names: &FxHashSet<Arc<str>>, fresh: &[Arc<str>], tables: &mut Tables) {
+        for code in &mut self.codes[self.settled..] {
+            let mut stores = code.code.stores.iter();
+            if stores.any(|store| names.contains(&store.name) || is_likely(store, code.at_import)) {
+                code.function = Some(intern(&code.code, tables));
+            }
+        }
+        self.settled = self.codes.len();
+        for (place, _) in fresh.iter().filter_map(|name| self.by_name.get(name)).flatten() {
+            if let Some(code) = self.codes.get_mut(*place as usize).filter(|code| code.function.is_none()) {
+                code.function = Some(intern(&code.code, tables));
+            }
+        }
+    }
+
+    /// The stores to `names`, then those whose name is not known but whose target may matter, each with
+    /// the module whose globals it sees.
+    pub(crate) fn stores(&mut self, names: &FxHashSet<Arc<str>>) -> Vec<(Store, Arc<str>)> {
+        let places = |name: &str| self.by_name.get(name).into_iter().flatten().copied();
+        let mut wanted: Vec<(u32, u32)> = names.iter().flat_map(|name| places(name)).collect();
+        wanted.sort_unstable();
+        let named = wanted.len();
+        wanted.extend(places(""));
+        wanted[named..].sort_unstable();
+        self.truncated |= wanted.len() > MAX_PUBLISHED;
+        wanted.truncate(MAX_PUBLISHED);
+        wanted.into_iter().filter_map(|(code, store)| self.store(code, store)).collect()
+    }
+
+    fn store(&mut self, code: u32, store: u32) -> Option<(Store, Arc<str>)> {
+        let code = self.codes.get_mut(code as usize)?;
+        let function = code.function?;
+        if code.spans.is_empty() {
+            code.spans = code.code.spans();
+        }
+        let place = code.code.stores.get(store as usize)?;
+        let store = Store {
+            function,
+            offset: place.offset,
+            span: code.spans.get(store as usize).copied().unwrap_or_default(),
+            kind: place.kind,
+            name: place.name.to_string(),
+            target: place.target.to_string(),
+            globals: None,
+            at_import: code.at_import,
+        };
+        let module = match code.module.is_empty() {
+            true => self.modules.get(&code.code.file).cloned().unwrap_or_default(),
+            false => code.module.clone(),
+        };
+        Some((store, module))
+    }
+}
+
+/// Whether a store may be the cause of something without anybody having asked for its name: stores of
+/// functions to globals and to attributes of classes are few, and so are those without a name.
+fn is_likely(store: &Found, at_import: bool) -> bool {
+    match store.kind {
+        _ if store.name.is_empty() => true,
+        StoreKind::Global | StoreKind::DeleteGlobal | StoreKind::GlobalsItem => !at_import,
+        StoreKind::Attribute | StoreKind::DeleteAttribute => is_class_like(&store.target),
+        _ => false,
+    }
+}
+
+/// `cls`, `type(self)`, `self.__class__`, or a name that begins like one of a class.
+fn is_class_like(target: &str) -> bool {
+    let last = target.rsplit('.').next().unwrap_or(target);
+    target.starts_with("type(")
+        || matches!(last, "cls" | "klass" | "__class__" | "mcs")
+        || last.trim_start_matches('_').starts_with(char::is_uppercase)
+}
+
+fn intern(code: &CodeStores, tables: &mut Tables) -> FunctionId {
+    let function = Function {
+        name: tables.strings.intern_str(&code.name),
+        qualname: tables.strings.intern_str(&code.qualname),
+        file: tables.strings.intern_str(&code.file),
+        first_line: code.first_line,
+        kind: FunctionKind::Python,
+    };
+    tables.functions.intern(function)
+}
