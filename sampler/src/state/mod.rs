@@ -24,6 +24,7 @@
 //!   what an earlier one wrote.
 //! - Bound everything (types, operands per site, names), and set `truncated` when a bound was reached.
 
+mod frames;
 mod history;
 mod hot;
 mod tracker;
@@ -39,6 +40,7 @@ use crate::read::caches::{CodeParts, SiteView};
 use crate::read::code_cache::CodeCache;
 use crate::read::threads::Interpreter;
 
+pub(crate) use frames::FrameSource;
 pub(crate) use tracker::{Moment, Tracker};
 
 /// One look at the hot code of a process.
