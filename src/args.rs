@@ -139,7 +139,7 @@ pub(crate) struct SamplingArgs {
     /// Sample on the core that the program runs on: exact without a pause, but it costs about 4 %
     #[arg(long, conflicts_with = "blocking")]
     same_core: bool,
-    /// Do not look at the state of hot code: the recording says where time goes, and no advice why
+    /// Do not read in what state hot code is: the recording says where time goes, not why
     #[arg(long)]
     no_advice: bool,
 }
@@ -326,7 +326,7 @@ mod tests {
 
     #[test]
     fn what_does_not_exist_yet_is_not_accepted() {
-        for flag in ["--native", "--async", "--exact", "--cpu-budget=1%", "--no-advice", "--mode=memory"] {
+        for flag in ["--native", "--async", "--exact", "--cpu-budget=1%", "--mode=memory"] {
             assert!(Cli::try_parse_from(["slowpath", "attach", "1", flag]).is_err(), "{flag}");
         }
         for command in ["top", "serve", "advise", "check", "agent", "explain", "demo"] {

@@ -57,7 +57,7 @@ pub struct Code {
     /// Where its name stood.
     name_addr: u64,
     frame_words: Option<u32>,
-    has_locals: bool,
+    locals: u64,
     /// Addresses at which its bytecode stands: the object itself, then thread-local copies. Empty
     /// before 3.11, where frames hold an offset.
     bases: Vec<u64>,
@@ -118,7 +118,7 @@ impl Code {
             first_line,
             name_addr,
             frame_words: frame_words(layout, &header),
-            has_locals: count_names(memory, layout, word(layout.code.localsplusnames)?) > 0,
+            locals: count_names(memory, layout, word(layout.code.localsplusnames)?),
             bases: bases(memory, layout, &header, start),
             bytecode_addr: start,
             bytecode_len: len as u32,
@@ -175,6 +175,11 @@ impl Code {
         identity_words(layout, header) == self.identity.words
     }
 
+    /// Number of local variables, with cells and free variables (3.11+) or without (before).
+    pub fn locals(&self) -> u64 {
+        self.locals
+    }
+
     /// The name of the opcode at an instruction as it stands in memory now, specialised variants
     /// under their own name.
     pub fn opcode(&self, memory: &dyn Memory, layout: &Layout, instruction: u64) -> Option<&'static str> {
@@ -198,7 +203,7 @@ impl CodeFacts for Code {
         self.offset_of(instruction).is_some()
     }
     fn has_locals(&self) -> bool {
-        self.has_locals
+        self.locals > 0
     }
     fn can_call(&self, instruction: u64) -> bool {
         let Some(offset) = self.offset_of(instruction) else { return false };

@@ -27,6 +27,7 @@
 mod attributes;
 mod dict_watch;
 mod functions;
+mod frames;
 mod history;
 mod hot;
 mod kinds;
@@ -50,6 +51,7 @@ use crate::read::caches::{CodeParts, SiteView};
 use crate::read::code_cache::CodeCache;
 use crate::read::threads::Interpreter;
 
+pub(crate) use frames::FrameSource;
 pub(crate) use tracker::{Moment, Tracker};
 
 /// One look at the hot code of a process.
