@@ -4,7 +4,7 @@
 //! ready, and its MRO begins with itself: values that are read from frames may be stale.
 
 use crate::layout::spec::{Layout, StaticTypes};
-use crate::process::memory::{Bytes, Memory};
+use crate::process::memory::{Bytes, Memory, Range};
 use crate::read::dict::{self, read_word};
 use crate::read::text;
 
@@ -16,6 +16,8 @@ const MAX_SUBCLASSES: usize = 10_000;
 const MAX_STATE: usize = 1 << 20;
 /// The search reads so much at a time.
 const STATE_CHUNK: usize = 64 << 10;
+/// In ranges of so much: what is mapped ends anywhere.
+const PAGE: usize = 1024;
 /// `_Py_MAX_MANAGED_STATIC_BUILTIN_TYPES` is 200 (3.12+).
 const MAX_STATICS: u64 = 256;
 
@@ -232,7 +234,10 @@ impl Statics {
         let (one_at, other_at) = (place(one)?, place(other)?);
         for chunk in 0..MAX_STATE / STATE_CHUNK {
             let start = interpreter.checked_add((chunk * STATE_CHUNK) as u64)?;
-            let words = memory.read_bytes(start, STATE_CHUNK).ok()?;
+            let words = read_mapped(memory, start);
+            if words.is_empty() {
+                return None;
+            }
             for (index, word) in words.chunks_exact(8).enumerate() {
                 if word.u64_at(0) != Some(one.addr) {
                     continue;
@@ -258,6 +263,16 @@ impl Statics {
         }
         read_word(memory, entry, offset)
     }
+}
+
+/// What is mapped of a chunk: the state of the main interpreter ends with the data of its binary.
+fn read_mapped(memory: &dyn Memory, start: u64) -> Vec<u8> {
+    let page = |index: usize| Range::new(start.saturating_add((index * PAGE) as u64), PAGE);
+    let pages: Vec<Range> = (0..STATE_CHUNK / PAGE).map(page).collect();
+    let mut bytes = vec![0; STATE_CHUNK];
+    let filled = memory.read_vectored(&pages, &mut bytes).unwrap_or(0);
+    bytes.truncate(filled);
+    bytes
 }
 
 #[cfg(test)]
