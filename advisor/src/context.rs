@@ -1,8 +1,8 @@
 //! What a rule looks at: one process, its evidence, and where its time goes.
 
 use slowpath_profile::evidence::{
-    CodeEvidence, Namespace, NamespaceRef, OpFamily, Operand, OperandRole, ProcessEvidence, Site, TypeFacts, TypeRef,
-    Value,
+    CodeEvidence, Namespace, NamespaceRef, OpFamily, Operand, OperandRole, ProcessEvidence, Site, TypeFacts,
+    TypeRef, Value,
 };
 use slowpath_profile::finding::Place;
 use slowpath_profile::ids::Id;
@@ -138,7 +138,8 @@ impl<'a> Context<'a> {
         let costs = Costs::of(target);
         let mut context = Self { tables, process, target, evidence, weight, costs, sites: Vec::new() };
         let all = evidence.code.iter().flat_map(|code| code.sites.iter().map(move |site| (code, site)));
-        let mut sites: Vec<HotSite<'a>> = all.filter_map(|(code, site)| context.hot_site(code, site)).collect();
+        let mut sites: Vec<HotSite<'a>> =
+            all.filter_map(|(code, site)| context.hot_site(code, site)).collect();
         sites.sort_by_key(|hot| (std::cmp::Reverse(hot.samples), hot.code.function, hot.site.offset));
         context.sites = sites;
         context
@@ -151,10 +152,13 @@ impl<'a> Context<'a> {
         }
         let role = oracle::deciding_role(site.family);
         let all: u32 = site.operands_as(role).map(|operand| operand.looks).sum();
-        let decide = |operand| oracle::decide(self.target.version, self.evidence, site, code.globals, operand);
+        let decide =
+            |operand| oracle::decide(self.target.version, self.evidence, site, code.globals, operand);
         let mut decisions: Vec<_> = site
             .operands_as(role)
-            .map(|operand| (decide(Some(operand)), Some(operand), f64::from(operand.looks) / f64::from(all.max(1))))
+            .map(|operand| {
+                (decide(Some(operand)), Some(operand), f64::from(operand.looks) / f64::from(all.max(1)))
+            })
             .collect();
         if decisions.is_empty() {
             decisions.push((decide(None), None, 1.0));

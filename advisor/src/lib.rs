@@ -5,6 +5,9 @@
 //! ([`slowpath_profile::finding`]). It looks at nothing else: no process, no file, no clock, so that a
 //! recording gives the same findings on every machine.
 //!
+//! [`advise`] weighs the samples ([`weight`]), asks the [`oracle`] about every hot instruction, lets
+//! each of the [`rules`] look for its cause, prices what they found ([`costs`]) and ranks it.
+//!
 //! Invariants:
 //! - no samples, no finding: what is not hot is not reported;
 //! - rules see facts, never opcode numbers, addresses or encodings; only the oracle and the cost
@@ -14,4 +17,19 @@
 //! - the same profile gives the same findings in the same order, byte for byte.
 #![forbid(unsafe_code)]
 
+mod advise;
+pub mod cause;
+pub mod context;
+pub mod costs;
+mod merge;
+pub mod oracle;
 pub mod output;
+pub mod rule;
+pub mod rules;
+mod saving;
+pub mod target;
+#[doc(hidden)]
+pub mod testing;
+pub mod weight;
+
+pub use advise::advise;

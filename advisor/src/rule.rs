@@ -158,7 +158,8 @@ impl Charge {
 /// What an instruction asks for, as far as the bytecode tells.
 pub fn expression(site: &Site) -> String {
     use slowpath_profile::evidence::OpFamily::{
-        BinaryOp, Compare, Contains, Import, Iterate, LoadAttr, LoadSuperAttr, StoreAttr, Subscript, ToBool, Unpack,
+        BinaryOp, Compare, Contains, Import, Iterate, LoadAttr, LoadSuperAttr, StoreAttr, Subscript, ToBool,
+        Unpack,
     };
     let name = &site.name;
     match site.family {

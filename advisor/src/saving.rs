@@ -42,7 +42,8 @@ pub(crate) fn estimate(
         return (vec![Saving::default(); findings], None);
     }
     let groups = groups(weight, claims);
-    let mut draws = Draws { each: vec![Vec::with_capacity(DRAWS); findings], joint: Vec::with_capacity(DRAWS) };
+    let mut draws =
+        Draws { each: vec![Vec::with_capacity(DRAWS); findings], joint: Vec::with_capacity(DRAWS) };
     let mut random = Random(SEED);
     let mut factors = vec![0.0; claims.len()];
     let mut shares = vec![0.0; groups.len()];

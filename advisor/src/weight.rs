@@ -27,7 +27,7 @@ pub struct Atom {
 }
 
 /// A part of the time of one process.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Extent {
     /// The interpreter runs this instruction of the innermost frame.
     Instruction(FunctionId, u32),

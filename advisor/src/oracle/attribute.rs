@@ -1,6 +1,8 @@
 //! `_Py_Specialize_LoadAttr` and `_Py_Specialize_StoreAttr`.
 
-use slowpath_profile::evidence::{Attribute, AttributeKind, InstanceDict, KeysKind, Operand, TypeFacts, Value};
+use slowpath_profile::evidence::{
+    Attribute, AttributeKind, InstanceDict, KeysKind, Operand, TypeFacts, Value,
+};
 
 use super::{Decision, Facts, Reason, is_known};
 
@@ -53,7 +55,9 @@ fn read_instance(facts: &Facts<'_>, ty: &TypeFacts, dict: InstanceDict, name: &s
             Decision::Fails(Reason::PythonDescriptor)
         }
         AttributeKind::PythonInstance => Decision::Fails(Reason::MutableClass),
-        AttributeKind::ClassMethod | AttributeKind::StaticMethod if !own => Decision::Fails(Reason::WrappedMethod),
+        AttributeKind::ClassMethod | AttributeKind::StaticMethod if !own => {
+            Decision::Fails(Reason::WrappedMethod)
+        }
         AttributeKind::Value if !own => class_value(facts),
         AttributeKind::Value | AttributeKind::ClassMethod | AttributeKind::StaticMethod => {
             if facts.version.class_value_stops_reads {
@@ -110,7 +114,9 @@ fn instance_values(
             Decision::Specialises("value of the instance")
         }
         InstanceDict::Shared => Decision::Fails(Reason::SplitDict),
-        InstanceDict::Own if facts.version.own_dict_needs_shared_key && !attribute.in_shared_keys && !store => {
+        InstanceDict::Own
+            if facts.version.own_dict_needs_shared_key && !attribute.in_shared_keys && !store =>
+        {
             Decision::Fails(Reason::OwnDict)
         }
         InstanceDict::Own => Decision::Specialises("place in the dict of the instance"),
@@ -130,7 +136,9 @@ fn read_class(facts: &Facts<'_>, ty: &TypeFacts, name: &str) -> Decision {
             Decision::Specialises("value of the class")
         }
         Some(AttributeKind::PythonInstance) => Decision::Fails(Reason::MutableClass),
-        Some(AttributeKind::ClassMethod | AttributeKind::StaticMethod) => Decision::Fails(Reason::WrappedMethod),
+        Some(AttributeKind::ClassMethod | AttributeKind::StaticMethod) => {
+            Decision::Fails(Reason::WrappedMethod)
+        }
         Some(AttributeKind::PythonDescriptor | AttributeKind::PythonDataDescriptor) => {
             Decision::Fails(Reason::PythonDescriptor)
         }

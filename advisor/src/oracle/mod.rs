@@ -23,7 +23,8 @@ mod v3_15;
 pub use reason::Reason;
 
 use slowpath_profile::evidence::{
-    Handicap, InstanceDict, NamespaceRef, OpFamily, Operand, OperandRole, ProcessEvidence, Site, TypeFacts, Value,
+    Handicap, InstanceDict, NamespaceRef, OpFamily, Operand, OperandRole, ProcessEvidence, Site, TypeFacts,
+    Value,
 };
 
 /// What the specialiser decides.
@@ -104,8 +105,7 @@ impl<'a> Facts<'a> {
 
     /// Whether the class, or one that it inherits from, will never have a version tag again.
     fn is_out_of_versions(&self, ty: &TypeFacts) -> bool {
-        ty.version.is_spent()
-            || (ty.version.last == 0 && ty.mro.iter().any(|base| self.is_spent(*base)))
+        ty.version.is_spent() || (ty.version.last == 0 && ty.mro.iter().any(|base| self.is_spent(*base)))
     }
 
     fn is_spent(&self, base: slowpath_profile::evidence::TypeRef) -> bool {

@@ -83,7 +83,9 @@ pub(super) fn contains(facts: &Facts<'_>, container: &Operand) -> Decision {
     match name(facts, container) {
         "" => NO_TYPES,
         "list" | "tuple" => Decision::Fails(Reason::LinearSearch),
-        "dict" | "set" | "frozenset" if facts.version.has_contains => Decision::Specialises("hashed container"),
+        "dict" | "set" | "frozenset" if facts.version.has_contains => {
+            Decision::Specialises("hashed container")
+        }
         _ if !facts.version.has_contains => Decision::Unknown("a version that specialises this"),
         _ => Decision::Fails(Reason::OtherContainer),
     }
@@ -113,7 +115,9 @@ pub(super) fn iterate(facts: &Facts<'_>, operand: &Operand) -> Decision {
         return Decision::Unknown("a version that specialises this");
     }
     match ty.name.as_str() {
-        "list_iterator" | "tuple_iterator" | "range_iterator" | "generator" => Decision::Specialises("iterator"),
+        "list_iterator" | "tuple_iterator" | "range_iterator" | "generator" => {
+            Decision::Specialises("iterator")
+        }
         _ => Decision::Fails(Reason::OtherTypes),
     }
 }

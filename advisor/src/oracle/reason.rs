@@ -103,7 +103,9 @@ impl Reason {
             Self::MutableClass => {
                 "the class holds an object under this name whose own class could change at any time"
             }
-            Self::CachedProperty => "cached_property is asked again at each read, even when the value is there",
+            Self::CachedProperty => {
+                "cached_property is asked again at each read, even when the value is there"
+            }
             Self::PythonDescriptor => "a descriptor written in Python runs at each use",
             Self::ClassValue => "the class holds a value of the same name, so each use must look at both",
             Self::ClassValueRead => "a value of the class is read through an instance",
@@ -115,7 +117,9 @@ impl Reason {
             Self::NotInKeys => "the attribute is not among those that objects of this class share",
             Self::NotManagedDict => "objects of this type keep their attributes in another way",
             Self::EvalFrameHook => "something replaces the way in which functions are run",
-            Self::FunctionModified => "the function was modified at run time, which ends its caching for ever",
+            Self::FunctionModified => {
+                "the function was modified at run time, which ends its caching for ever"
+            }
             Self::CallableObject => "what is called is an object with a __call__, found anew each time",
             Self::Partial => "what is called is a partial, which builds a new argument list each time",
             Self::MetaclassCall => "the class has a metaclass, so that making an object is a general call",
