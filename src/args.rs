@@ -136,6 +136,9 @@ pub(crate) struct SamplingArgs {
     /// Pause the threads that are read while they are read: exact, but it costs the target time
     #[arg(long)]
     blocking: bool,
+    /// Do not look at the state of hot code: the recording says where time goes, and no advice why
+    #[arg(long)]
+    no_advice: bool,
 }
 
 impl SamplingArgs {
@@ -147,6 +150,7 @@ impl SamplingArgs {
             gc_frames: self.gc,
             blocking: self.blocking,
             children: self.children,
+            advice: !self.no_advice,
             duration: self.duration,
         }
     }

@@ -117,7 +117,7 @@ impl SampledProcess for LegacySampler {
         Ok(())
     }
 
-    fn close(&mut self, _: &mut Recorder) {}
+    fn close(&mut self, _: u64, _: &mut Recorder) {}
 }
 
 /// One look at all threads.

@@ -30,4 +30,5 @@ mod sampling_loop;
 pub mod schedule;
 pub mod session;
 pub mod snapshot;
+mod state;
 mod thread_track;

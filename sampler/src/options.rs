@@ -101,6 +101,8 @@ pub struct SampleOptions {
     pub blocking: bool,
     /// Follow child processes.
     pub children: bool,
+    /// Read in what state the interpreter executes hot code, for advice on it.
+    pub advice: bool,
     /// Stop after so long; `None`: when the target ends or the caller says so.
     pub duration: Option<Duration>,
 }
@@ -114,6 +116,7 @@ impl Default for SampleOptions {
             gc_frames: false,
             blocking: false,
             children: false,
+            advice: true,
             duration: None,
         }
     }

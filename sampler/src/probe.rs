@@ -31,8 +31,10 @@ pub struct Probe {
 impl Probe {
     pub(crate) fn new(found: CurrentFound) -> Self {
         let mut recorder = Recorder::new(Box::new(Nowhere));
-        let sampler = ProcessSampler::new(found, None, 0, FileBudget::from_limit(), false, &mut recorder);
-        let mut probe = Self { sampler, recorder, options: SampleOptions::default(), now_ns: 0 };
+        // What is measured is a sample.
+        let options = SampleOptions { advice: false, ..SampleOptions::default() };
+        let sampler = ProcessSampler::new(found, None, 0, FileBudget::from_limit(), &options, &mut recorder);
+        let mut probe = Self { sampler, recorder, options, now_ns: 0 };
         // Learns where the stack is, so that what follows is the steady state.
         for _ in 0..16 {
             let _ = probe.sample();

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use slowpath_profile::evidence::ProcessEvidence;
 use slowpath_profile::{
     Batch, FunctionId, Mark, Process, ProcessId, Quality, Sample, Tables, Thread, ThreadId,
 };
@@ -96,6 +97,14 @@ impl Recorder {
             self.lost += 1;
         } else {
             self.batch.samples.push(sample);
+        }
+    }
+
+    /// Adds what is known of a process, in place of what was known before.
+    pub fn evidence(&mut self, evidence: ProcessEvidence) {
+        match self.batch.evidence.iter_mut().find(|known| known.process == evidence.process) {
+            Some(known) => *known = evidence,
+            None => self.batch.evidence.push(evidence),
         }
     }
 

@@ -64,5 +64,9 @@ pub(crate) trait SampledProcess {
         recorder: &mut Recorder,
     ) -> Result<(), MemoryError>;
     /// Makes sure that pending samples may be handed on.
-    fn close(&mut self, recorder: &mut Recorder);
+    fn close(&mut self, now_ns: u64, recorder: &mut Recorder);
+    /// As [`SampledProcess::close`], for the last time.
+    fn end(&mut self, now_ns: u64, recorder: &mut Recorder) {
+        self.close(now_ns, recorder);
+    }
 }

@@ -104,7 +104,8 @@ impl<'a> Loop<'a> {
             }
             self.tick();
             if self.recorder.is_due(self.now_ns()) {
-                self.processes.iter_mut().for_each(|process| process.close(&mut self.recorder));
+                let now_ns = self.now_ns();
+                self.processes.iter_mut().for_each(|process| process.close(now_ns, &mut self.recorder));
                 if self.recorder.flush(self.now_ns()).is_err() {
                     break End::Stopped;
                 }
@@ -167,7 +168,8 @@ impl<'a> Loop<'a> {
 
     /// Takes a process that ended, or runs another program, out of the loop.
     fn end_process(&mut self, number: usize, now_ns: u64) {
-        let process = self.processes.swap_remove(number);
+        let mut process = self.processes.swap_remove(number);
+        process.end(now_ns, &mut self.recorder);
         self.finished.0.add(&process.counters());
         self.finished.1 += process.reads();
         // After exec the same id runs something else, perhaps Python again.
@@ -225,7 +227,8 @@ impl<'a> Loop<'a> {
     }
 
     fn finish(mut self, end: End, cpu_before: Duration) -> Outcome {
-        self.processes.iter_mut().for_each(|process| process.close(&mut self.recorder));
+        let now_ns = self.now_ns();
+        self.processes.iter_mut().for_each(|process| process.end(now_ns, &mut self.recorder));
         let elapsed = self.begun.elapsed();
         let counters = self.counters();
         let reads = self.finished.1 + self.processes.iter().map(|process| process.reads()).sum::<u64>();
@@ -270,7 +273,7 @@ fn begin(
 ) -> Box<dyn SampledProcess> {
     match found {
         Found::Current(found) => {
-            Box::new(ProcessSampler::new(*found, parent, now_ns, files.clone(), options.blocking, recorder))
+            Box::new(ProcessSampler::new(*found, parent, now_ns, files.clone(), options, recorder))
         }
         Found::Legacy(found) => Box::new(LegacySampler::new(*found, parent, now_ns, recorder)),
     }

@@ -8,6 +8,7 @@ pub use versions::{spec_for, supported};
 
 pub mod detect;
 mod error;
+pub mod forms;
 mod published;
 pub mod spec;
 pub mod versions;
@@ -36,6 +37,7 @@ pub fn layout_for(
         }
     };
     layout.opcodes = spec.opcodes;
+    layout.adaptive = spec.adaptive;
     if layout.interpreter.code_generation.is_some_and(|generation| generation.zero_is_unknown)
         && !next_version_is_known(build)
     {

@@ -58,6 +58,7 @@ pub(super) fn layout(
         code,
         object,
         opcodes: headers.opcodes,
+        adaptive: headers.adaptive,
     })
 }
 

@@ -45,6 +45,8 @@ pub struct Layout {
     pub object: ObjectOffsets,
     /// Opcode names and inline cache sizes.
     pub opcodes: &'static OpcodeTable,
+    /// How instructions are specialised.
+    pub adaptive: &'static Adaptive,
 }
 
 /// `_PyRuntimeState`.
@@ -239,6 +241,14 @@ pub struct CodeOffsets {
     pub name: Offset,
     /// `co_qualname` (3.11+).
     pub qualname: Option<Offset>,
+    /// `co_consts`: a tuple.
+    pub consts: Offset,
+    /// `co_names`: a tuple.
+    pub names: Offset,
+    /// `co_flags`, an `int`.
+    pub flags: Offset,
+    /// `co_executors` (3.13+): a pointer to what stands behind each `ENTER_EXECUTOR`.
+    pub executors: Option<Offset>,
     /// `co_linetable` (`co_lnotab` before 3.10): a bytes object.
     pub linetable: Offset,
     /// How that table is encoded.
@@ -434,6 +444,66 @@ impl OpcodeTable {
     }
 }
 
+/// How a version specialises instructions.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Adaptive {
+    /// Its adaptive counters (3.11+): the first cache entry of every instruction that has one.
+    pub counter: Option<CounterFormat>,
+    /// Versions in inline caches, by the beginning of the name of a specialised form. The longest
+    /// beginning that fits holds.
+    pub tags: &'static [CacheTag],
+    /// Specialised forms that are not named like the instruction they stand for: beginning of their
+    /// name, and that instruction.
+    pub renamed: &'static [(&'static str, &'static str)],
+    /// Instructions whose argument holds flags below what it names, and how many bits of them.
+    pub flag_bits: &'static [(&'static str, u8)],
+}
+
+/// The 16 bits of an adaptive counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CounterFormat {
+    /// Low bits that hold the backoff exponent; those above hold the value.
+    pub backoff_bits: u8,
+    /// The exponent at which backing off stops (`MAX_BACKOFF`).
+    pub backoff_limit: u8,
+    /// The highest exponent of an instruction for which specialising has not failed yet.
+    pub backoff_warming: u8,
+    /// All 16 bits right after an instruction was specialised.
+    pub specialised: u16,
+    /// While specialised all 16 bits count misses; there is no exponent (3.11).
+    pub specialised_is_plain: bool,
+}
+
+/// A version in an inline cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheTag {
+    /// How the name of the specialised form begins.
+    pub form: &'static str,
+    /// The version that its guard compares.
+    pub tag: CacheField,
+    /// A second one: of the keys of the builtins, or of a type's shared keys.
+    pub keys: Option<CacheField>,
+}
+
+/// A number in an inline cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheField {
+    /// Its cache entry; 0 is the counter.
+    pub entry: u8,
+    /// 16-bit entries that it takes, the low one first: 1 or 2.
+    pub entries: u8,
+}
+
+/// A version of 32 bits.
+pub(super) const fn wide(entry: u8) -> CacheField {
+    CacheField { entry, entries: 2 }
+}
+
+/// A version of 16 bits.
+pub(super) const fn narrow(entry: u8) -> CacheField {
+    CacheField { entry, entries: 1 }
+}
+
 /// What the source code of a version fixes.
 #[derive(Debug)]
 pub struct VersionSpec {
@@ -443,6 +513,8 @@ pub struct VersionSpec {
     pub offsets: OffsetSource,
     /// Opcodes.
     pub opcodes: &'static OpcodeTable,
+    /// How instructions are specialised.
+    pub adaptive: &'static Adaptive,
 }
 
 impl VersionSpec {

@@ -22,6 +22,7 @@ use crate::read::threads::Interpreter;
 use crate::recorder::Recorder;
 use crate::resolve::gc_frame;
 use crate::sampled_process::{Counters, SampledProcess};
+use crate::state::{Moment, Tracker};
 use crate::thread_track::{Asleep, Track};
 
 /// The thread list is read again at least so often.
@@ -57,6 +58,8 @@ pub(crate) struct ProcessSampler {
     tick_begins: usize,
     /// Stops the threads that are read, if asked for.
     stopper: Option<Stopper>,
+    /// Looks at the state of hot code, if asked for.
+    tracker: Option<Tracker>,
     counters: Counters,
 }
 
@@ -84,7 +87,7 @@ impl ProcessSampler {
         parent: Option<ProcessId>,
         start_ns: u64,
         files: FileBudget,
-        blocking: bool,
+        options: &SampleOptions,
         recorder: &mut Recorder,
     ) -> Self {
         let process = recorder.process(Process {
@@ -95,6 +98,7 @@ impl ProcessSampler {
             build: found.build,
             start_ns,
         });
+        let tracker = options.advice.then(|| Tracker::new(process, &found.layout));
         Self {
             memory: found.memory,
             layout: found.layout,
@@ -114,7 +118,8 @@ impl ProcessSampler {
             window_ticks: 0,
             window_begins: 0,
             tick_begins: 0,
-            stopper: blocking.then(|| Stopper::new(found.pid)),
+            stopper: options.blocking.then(|| Stopper::new(found.pid)),
+            tracker,
             counters: Counters::default(),
         }
     }
@@ -227,6 +232,9 @@ impl ProcessSampler {
                 let gil = self.gil_range(number);
                 let track = &mut self.tracks[number];
                 let state = track.state(holds_gil, false, gil, now_ns);
+                if state == ThreadState::Running && quality != Quality::Dropped {
+                    self.tracker.iter_mut().for_each(|tracker| tracker.observe(&self.frames, &self.codes));
+                }
                 let seen = Asleep { state, stack, quality };
                 if state != ThreadState::Running && quality != Quality::Dropped {
                     track.falls_asleep(seen);
@@ -261,6 +269,21 @@ impl ProcessSampler {
             state,
             flags,
             quality,
+        });
+    }
+
+    /// Looks at hot code, if it is time.
+    fn look(&mut self, now_ns: u64, recorder: &mut Recorder) {
+        let Some(tracker) = &mut self.tracker else { return };
+        tracker.look(&mut Moment {
+            memory: &self.memory,
+            layout: &self.layout,
+            pid: self.pid,
+            runtime: self.runtime,
+            interpreters: &self.interpreters,
+            now_ns,
+            codes: &mut self.codes,
+            tables: &mut recorder.tables,
         });
     }
 
@@ -308,6 +331,7 @@ impl SampledProcess for ProcessSampler {
             self.refresh(now_ns, options, recorder)?;
         }
         self.tick_begins = recorder.pending();
+        self.tracker.iter_mut().for_each(|tracker| tracker.begin_tick(now_ns));
         self.choose(now_ns, options)?;
         match self.stopper.take() {
             Some(mut stopper) => {
@@ -319,12 +343,23 @@ impl SampledProcess for ProcessSampler {
         }
         self.window_ticks += 1;
         self.verify_codes(self.window_ticks >= WINDOW_TICKS, recorder);
+        self.look(now_ns, recorder);
         Ok(())
     }
 
-    fn close(&mut self, recorder: &mut Recorder) {
+    fn close(&mut self, now_ns: u64, recorder: &mut Recorder) {
         self.verify_codes(true, recorder);
         // What is pending is handed on after this.
         self.window_begins = 0;
+        if let Some(tracker) = self.tracker.as_mut().filter(|tracker| tracker.is_news(now_ns)) {
+            tracker.evidence(now_ns).into_iter().for_each(|evidence| recorder.evidence(evidence));
+        }
+    }
+
+    fn end(&mut self, now_ns: u64, recorder: &mut Recorder) {
+        self.verify_codes(true, recorder);
+        self.window_begins = 0;
+        let evidence = self.tracker.as_mut().and_then(|tracker| tracker.evidence(now_ns));
+        evidence.into_iter().for_each(|evidence| recorder.evidence(evidence));
     }
 }

@@ -52,6 +52,14 @@ impl ProcessSampler {
                     match resolver.resolve(&self.frames, &mut track.last) {
                         Ok(stack) => {
                             track.plan.keep();
+                            if let Some(tracker) = &mut self.tracker {
+                                tracker.capture(
+                                    &self.frames,
+                                    image,
+                                    &self.memory,
+                                    (&self.layout, &self.codes),
+                                );
+                            }
                             self.counters.retried += u64::from(broken);
                             let quality = match (attempt, broken) {
                                 (Attempt::Truncated, _) => Quality::Truncated,

@@ -150,6 +150,17 @@ impl Code {
         self.lines.span(offset)
     }
 
+    /// Address and length in bytes of its own bytecode. Threads of a free-threaded build run copies.
+    pub fn bytecode_range(&self) -> (u64, usize) {
+        (self.bytecode_addr, self.bytecode_len as usize)
+    }
+
+    /// Whether bytes that were copied from [`Code::addr`] on (the fixed part) are still those of this
+    /// code object, as far as they can tell.
+    pub fn is_header_of(&self, layout: &Layout, header: &[u8]) -> bool {
+        identity_words(layout, header) == self.identity.words
+    }
+
     /// Number of 2-byte units.
     pub fn units(&self) -> usize {
         self.bytecode_len as usize / 2

@@ -2,8 +2,10 @@
 //! [`crate::layout::spec::Layout`]; no clock, no system calls, every chase bounded.
 
 pub mod bytecode;
+pub mod caches;
 pub mod code;
 pub mod code_cache;
+pub mod code_parts;
 pub mod dict;
 pub mod image;
 pub mod line_table;

@@ -8,6 +8,35 @@ pub(super) static SPEC: VersionSpec = VersionSpec {
     minor: 11,
     offsets: OffsetSource::Table(&LAYOUT),
     opcodes: &OPCODES,
+    adaptive: &ADAPTIVE,
+};
+
+pub(super) const ADAPTIVE: Adaptive = Adaptive {
+    // adaptive_counter_backoff, miss_counter_start.
+    counter: Some(CounterFormat {
+        backoff_bits: 4,
+        backoff_limit: 12,
+        backoff_warming: 0,
+        specialised: 53,
+        specialised_is_plain: true,
+    }),
+    tags: &[
+        // _PyLoadGlobalCache: counter, index, module_keys_version[2], builtin_keys_version.
+        CacheTag { form: "LOAD_GLOBAL_", tag: wide(2), keys: None },
+        CacheTag { form: "LOAD_GLOBAL_BUILTIN", tag: wide(2), keys: Some(narrow(4)) },
+        // _PyAttrCache: counter, version[2], index.
+        CacheTag { form: "LOAD_ATTR_", tag: wide(1), keys: None },
+        CacheTag { form: "STORE_ATTR_", tag: wide(1), keys: None },
+        // _PyLoadMethodCache: counter, type_version[2], dict_offset, keys_version[2], descr[4].
+        CacheTag { form: "LOAD_METHOD_", tag: wide(1), keys: None },
+        CacheTag { form: "LOAD_METHOD_WITH_VALUES", tag: wide(1), keys: Some(wide(4)) },
+        // _PyCallCache: counter, func_version[2], min_args.
+        CacheTag { form: "CALL_PY_", tag: wide(1), keys: None },
+        // _PyBinarySubscrCache: counter, type_version[2], func_version.
+        CacheTag { form: "BINARY_SUBSCR_GETITEM", tag: wide(1), keys: None },
+    ],
+    renamed: &[],
+    flag_bits: &[("LOAD_GLOBAL", 1)],
 };
 
 pub(super) const LAYOUT: Layout = Layout {
@@ -48,6 +77,7 @@ pub(super) const LAYOUT: Layout = Layout {
         ..PREVIOUS.object
     },
     opcodes: &OPCODES,
+    adaptive: &ADAPTIVE,
     ..PREVIOUS
 };
 
@@ -73,6 +103,10 @@ const CODE: CodeOffsets = CodeOffsets {
     filename: 112,
     name: 120,
     qualname: Some(128),
+    consts: 24,
+    names: 32,
+    flags: 48,
+    executors: None,
     linetable: 136,
     linetable_format: LineTableFormat::Locations,
     localsplusnames: 96,

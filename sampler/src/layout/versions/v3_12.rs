@@ -8,7 +8,45 @@ pub(super) static SPEC: VersionSpec = VersionSpec {
     minor: 12,
     offsets: OffsetSource::Table(&LAYOUT),
     opcodes: &OPCODES,
+    adaptive: &ADAPTIVE,
 };
+
+pub(super) const ADAPTIVE: Adaptive = Adaptive {
+    // adaptive_counter_warmup (1, 1), adaptive_counter_cooldown (52, 0).
+    counter: Some(CounterFormat {
+        backoff_bits: 4,
+        backoff_limit: 12,
+        backoff_warming: 1,
+        specialised: 52 << 4,
+        specialised_is_plain: false,
+    }),
+    tags: &[
+        // _PyLoadGlobalCache: counter, index, module_keys_version, builtin_keys_version.
+        CacheTag { form: "LOAD_GLOBAL_", tag: narrow(2), keys: None },
+        CacheTag { form: "LOAD_GLOBAL_BUILTIN", tag: narrow(2), keys: Some(narrow(3)) },
+        ATTRIBUTE_TAGS[0],
+        ATTRIBUTE_TAGS[1],
+        ATTRIBUTE_TAGS[2],
+        CALL_TAGS[0],
+        CALL_TAGS[1],
+    ],
+    renamed: &[],
+    flag_bits: &[("LOAD_GLOBAL", 1), ("LOAD_ATTR", 1), ("LOAD_SUPER_ATTR", 2), ("COMPARE_OP", 4)],
+};
+
+/// `_PyAttrCache`: counter, version[2], index; `_PyLoadMethodCache`: counter, type_version[2],
+/// keys_version[2], descr[4].
+pub(super) const ATTRIBUTE_TAGS: [CacheTag; 3] = [
+    CacheTag { form: "LOAD_ATTR_", tag: wide(1), keys: None },
+    CacheTag { form: "LOAD_ATTR_METHOD_WITH_VALUES", tag: wide(1), keys: Some(wide(3)) },
+    CacheTag { form: "STORE_ATTR_", tag: wide(1), keys: None },
+];
+
+/// `_PyCallCache`: counter, func_version[2]. Forms for native callees leave it as it was.
+pub(super) const CALL_TAGS: [CacheTag; 2] = [
+    CacheTag { form: "CALL_PY_", tag: wide(1), keys: None },
+    CacheTag { form: "CALL_BOUND_METHOD_", tag: wide(1), keys: None },
+];
 
 pub(super) const LAYOUT: Layout = Layout {
     version: Version { minor: 12, ..PREVIOUS.version },
@@ -57,5 +95,6 @@ pub(super) const LAYOUT: Layout = Layout {
         ..PREVIOUS.object
     },
     opcodes: &OPCODES,
+    adaptive: &ADAPTIVE,
     ..PREVIOUS
 };

@@ -4,7 +4,7 @@
 //! and where both state one a test compares them.
 
 use super::opcodes::v3_13::OPCODES;
-use super::v3_12::LAYOUT as PREVIOUS;
+use super::v3_12::{ADAPTIVE as PREVIOUS_ADAPTIVE, ATTRIBUTE_TAGS, CALL_TAGS, LAYOUT as PREVIOUS};
 use crate::layout::spec::*;
 
 pub(super) static SPEC: VersionSpec = VersionSpec {
@@ -15,7 +15,38 @@ pub(super) static SPEC: VersionSpec = VersionSpec {
         lacking_free_threaded: &FREE_THREADED,
     }),
     opcodes: &OPCODES,
+    adaptive: &ADAPTIVE,
 };
+
+pub(super) const ADAPTIVE: Adaptive = Adaptive {
+    counter: PREVIOUS_ADAPTIVE.counter,
+    tags: &[
+        GLOBAL_TAGS[0],
+        GLOBAL_TAGS[1],
+        ATTRIBUTE_TAGS[0],
+        ATTRIBUTE_TAGS[1],
+        ATTRIBUTE_TAGS[2],
+        CALL_TAGS[0],
+        CALL_TAGS[1],
+        CLASS_TAG,
+        TRUTH_TAG,
+    ],
+    renamed: &[],
+    flag_bits: &[("LOAD_GLOBAL", 1), ("LOAD_ATTR", 1), ("LOAD_SUPER_ATTR", 2), ("COMPARE_OP", 5)],
+};
+
+/// `_PyLoadGlobalCache`: counter, module_keys_version, builtin_keys_version, index.
+pub(super) const GLOBAL_TAGS: [CacheTag; 2] = [
+    CacheTag { form: "LOAD_GLOBAL_", tag: narrow(1), keys: None },
+    CacheTag { form: "LOAD_GLOBAL_BUILTIN", tag: narrow(1), keys: Some(narrow(2)) },
+];
+
+/// In place of `func_version`, the version of the class.
+pub(super) const CLASS_TAG: CacheTag =
+    CacheTag { form: "CALL_ALLOC_AND_ENTER_INIT", tag: wide(1), keys: None };
+
+/// `_PyToBoolCache`: counter, version[2].
+pub(super) const TRUTH_TAG: CacheTag = CacheTag { form: "TO_BOOL_ALWAYS_TRUE", tag: wide(1), keys: None };
 
 pub(super) const LAYOUT: Layout = Layout {
     version: Version { minor: 13, ..PREVIOUS.version },
@@ -40,13 +71,14 @@ pub(super) const LAYOUT: Layout = Layout {
         c_tracefunc: Some(88),
         ..PREVIOUS.thread
     },
-    code: CodeOffsets { size: 200, bytecode: Bytecode::Inline(200), ..PREVIOUS.code },
+    code: CodeOffsets { size: 200, executors: Some(152), bytecode: Bytecode::Inline(200), ..PREVIOUS.code },
     object: ObjectOffsets {
         dict: DictOffsets { values_first: 8, ..PREVIOUS.object.dict },
         instance_dict: InstanceDict::Inline { managed_words: 3 },
         ..PREVIOUS.object
     },
     opcodes: &OPCODES,
+    adaptive: &ADAPTIVE,
     ..PREVIOUS
 };
 
@@ -65,6 +97,10 @@ pub(super) const FREE_THREADED: Layout = Layout {
         filename: 128,
         name: 136,
         qualname: Some(144),
+        consts: 40,
+        names: 48,
+        flags: 64,
+        executors: Some(168),
         linetable: 152,
         localsplusnames: 112,
         localspluskinds: Some(120),

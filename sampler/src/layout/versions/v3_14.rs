@@ -1,7 +1,11 @@
 //! CPython 3.14: tagged stack references, a generation of code objects, larger tuples.
 
 use super::opcodes::v3_14::OPCODES;
-use super::v3_13::{FREE_THREADED as PREVIOUS_FREE_THREADED, LAYOUT as PREVIOUS};
+use super::v3_12::{ATTRIBUTE_TAGS, CALL_TAGS};
+use super::v3_13::{
+    ADAPTIVE as PREVIOUS_ADAPTIVE, CLASS_TAG, FREE_THREADED as PREVIOUS_FREE_THREADED, GLOBAL_TAGS,
+    LAYOUT as PREVIOUS, TRUTH_TAG,
+};
 use crate::layout::spec::*;
 
 pub(super) static SPEC: VersionSpec = VersionSpec {
@@ -12,7 +16,25 @@ pub(super) static SPEC: VersionSpec = VersionSpec {
         lacking_free_threaded: &FREE_THREADED,
     }),
     opcodes: &OPCODES,
+    adaptive: &ADAPTIVE,
 };
+
+pub(super) const ADAPTIVE: Adaptive = Adaptive { tags: TAGS, ..PREVIOUS_ADAPTIVE };
+
+pub(super) const TAGS: &[CacheTag] = &[
+    GLOBAL_TAGS[0],
+    GLOBAL_TAGS[1],
+    ATTRIBUTE_TAGS[0],
+    ATTRIBUTE_TAGS[1],
+    ATTRIBUTE_TAGS[2],
+    CALL_TAGS[0],
+    CALL_TAGS[1],
+    CLASS_TAG,
+    TRUTH_TAG,
+    // _PyCallCache.
+    CacheTag { form: "CALL_KW_PY", tag: wide(1), keys: None },
+    CacheTag { form: "CALL_KW_BOUND_METHOD", tag: wide(1), keys: None },
+];
 
 pub(super) const LAYOUT: Layout = Layout {
     version: Version { minor: 14, ..PREVIOUS.version },
@@ -42,6 +64,7 @@ pub(super) const LAYOUT: Layout = Layout {
         ..PREVIOUS.object
     },
     opcodes: &OPCODES,
+    adaptive: &ADAPTIVE,
     ..PREVIOUS
 };
 
@@ -68,6 +91,7 @@ pub(super) const FREE_THREADED: Layout = Layout {
         ..PREVIOUS_FREE_THREADED.object
     },
     opcodes: &OPCODES,
+    adaptive: &ADAPTIVE,
     ..PREVIOUS_FREE_THREADED
 };
 

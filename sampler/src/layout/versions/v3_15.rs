@@ -1,7 +1,7 @@
 //! CPython 3.15: threads say that they want the GIL, the published table has types and exceptions.
 
 use super::opcodes::v3_15::OPCODES;
-use super::v3_14::{FREE_THREADED as PREVIOUS_FREE_THREADED, LAYOUT as PREVIOUS};
+use super::v3_14::{FREE_THREADED as PREVIOUS_FREE_THREADED, LAYOUT as PREVIOUS, TAGS};
 use crate::layout::spec::*;
 
 pub(super) static SPEC: VersionSpec = VersionSpec {
@@ -12,6 +12,28 @@ pub(super) static SPEC: VersionSpec = VersionSpec {
         lacking_free_threaded: &FREE_THREADED,
     }),
     opcodes: &OPCODES,
+    adaptive: &ADAPTIVE,
+};
+
+pub(super) const ADAPTIVE: Adaptive = Adaptive {
+    // pycore_backoff.h: three bits, steps of four.
+    counter: Some(CounterFormat {
+        backoff_bits: 3,
+        backoff_limit: 6,
+        backoff_warming: 1,
+        specialised: 52 << 3,
+        specialised_is_plain: false,
+    }),
+    tags: TAGS,
+    renamed: &[("CALL_EX_", "CALL_FUNCTION_EX")],
+    flag_bits: &[
+        ("LOAD_GLOBAL", 1),
+        ("LOAD_ATTR", 1),
+        ("LOAD_SUPER_ATTR", 2),
+        ("COMPARE_OP", 5),
+        // Lazy, eager.
+        ("IMPORT_NAME", 2),
+    ],
 };
 
 pub(super) const LAYOUT: Layout = Layout {
@@ -39,6 +61,7 @@ pub(super) const LAYOUT: Layout = Layout {
     },
     object: ObjectOffsets { ht_cached_keys: 888, ..PREVIOUS.object },
     opcodes: &OPCODES,
+    adaptive: &ADAPTIVE,
     ..PREVIOUS
 };
 
@@ -54,6 +77,7 @@ pub(super) const FREE_THREADED: Layout = Layout {
     thread: LAYOUT.thread,
     object: ObjectOffsets { ht_cached_keys: 904, ..PREVIOUS_FREE_THREADED.object },
     opcodes: &OPCODES,
+    adaptive: &ADAPTIVE,
     ..PREVIOUS_FREE_THREADED
 };
 

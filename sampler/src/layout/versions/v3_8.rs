@@ -9,7 +9,11 @@ pub(super) static SPEC: VersionSpec = VersionSpec {
     minor: 8,
     offsets: OffsetSource::Table(&LAYOUT),
     opcodes: &OPCODES,
+    adaptive: &ADAPTIVE,
 };
+
+/// Nothing is specialised in place.
+pub(super) const ADAPTIVE: Adaptive = Adaptive { counter: None, tags: &[], renamed: &[], flag_bits: &[] };
 
 /// Release builds; debug builds have the same layout since 3.8 (without `Py_TRACE_REFS`).
 pub(super) const LAYOUT: Layout = Layout {
@@ -22,6 +26,7 @@ pub(super) const LAYOUT: Layout = Layout {
     code: CODE,
     object: OBJECT,
     opcodes: &OPCODES,
+    adaptive: &ADAPTIVE,
 };
 
 const INTERPRETER: InterpreterOffsets = InterpreterOffsets {
@@ -70,6 +75,10 @@ const CODE: CodeOffsets = CodeOffsets {
     filename: 104,
     name: 112,
     qualname: None,
+    consts: 56,
+    names: 64,
+    flags: 36,
+    executors: None,
     linetable: 120,
     linetable_format: LineTableFormat::Lnotab,
     localsplusnames: 72,

@@ -1,6 +1,7 @@
 //! CPython 3.9: the garbage collector's state moved into the interpreter.
 
 use super::opcodes::v3_9::OPCODES;
+pub(super) use super::v3_8::ADAPTIVE;
 use super::v3_8::LAYOUT as PREVIOUS;
 use crate::layout::spec::*;
 
@@ -8,6 +9,7 @@ pub(super) static SPEC: VersionSpec = VersionSpec {
     minor: 9,
     offsets: OffsetSource::Table(&LAYOUT),
     opcodes: &OPCODES,
+    adaptive: &ADAPTIVE,
 };
 
 pub(super) const LAYOUT: Layout = Layout {
@@ -21,5 +23,6 @@ pub(super) const LAYOUT: Layout = Layout {
     },
     object: ObjectOffsets { ht_cached_keys: 864, ..PREVIOUS.object },
     opcodes: &OPCODES,
+    adaptive: &ADAPTIVE,
     ..PREVIOUS
 };
