@@ -35,7 +35,11 @@ pub(crate) fn render(findings: &Findings, style: Style, all: bool) -> String {
     }
     if !all && !findings.minor.is_empty() {
         let minor = counted(findings.minor.len() as u64, "finding");
-        paragraph(&mut out, &format!("{minor} below the floor of 1% saving or 30 samples: --all shows them"), style);
+        paragraph(
+            &mut out,
+            &format!("{minor} below the floor of 1% saving or 30 samples: --all shows them"),
+            style,
+        );
     }
     out
 }
@@ -43,7 +47,8 @@ pub(crate) fn render(findings: &Findings, style: Style, all: bool) -> String {
 /// What it comes to, in a sentence.
 fn conclusion(findings: &Findings) -> String {
     let judged = findings.verdicts.iter();
-    let clear = judged.filter(|verdict| matches!(verdict.verdict, VerdictKind::Clear | VerdictKind::Found)).count();
+    let clear =
+        judged.filter(|verdict| matches!(verdict.verdict, VerdictKind::Clear | VerdictKind::Found)).count();
     match (findings.findings.len(), findings.joint) {
         (0, _) if clear == 0 => "cannot tell: nothing could be judged".into(),
         (0, _) => format!("nothing to fix: {} looked and found nothing that costs 1% or more", rules(clear)),
@@ -79,7 +84,8 @@ fn unjudged(findings: &Findings) -> Option<String> {
 fn block(out: &mut String, finding: &Finding, samples: u64, style: Style) {
     let title = format!("{} {}", finding.id, finding.title);
     for (at, line) in folded(&escaped(&title), style.width).iter().enumerate() {
-        let (code, rest) = if at == 0 { line.split_at(finding.id.len().min(line.len())) } else { ("", line.as_str()) };
+        let (code, rest) =
+            if at == 0 { line.split_at(finding.id.len().min(line.len())) } else { ("", line.as_str()) };
         let _ = writeln!(out, "{}{}", style.warn(code), style.strong(rest));
     }
     let ceiling = format!(
@@ -94,14 +100,23 @@ fn block(out: &mut String, finding: &Finding, samples: u64, style: Style) {
     causes(out, finding, style);
     for (at, reason) in finding.why.iter().enumerate() {
         let label = if at == 0 { "why" } else { "" };
-        let head = if at == 0 { format!("{} {}  ", finding.evidence.code(), finding.confidence.word()) } else { String::new() };
+        let head = if at == 0 {
+            format!("{} {}  ", finding.evidence.code(), finding.confidence.word())
+        } else {
+            String::new()
+        };
         labelled(out, label, &format!("{head}{} {}", at + 1, reason.text), style);
     }
     labelled(out, "applies", &finding.applies, style);
     labelled(out, "based on", &format!("{}, ratio {:.1}", finding.basis, finding.saving.ratio), style);
     fix(out, finding, style);
     let explain = format!("slowpath explain {}", finding.rule);
-    labelled(out, "verify", &format!("measure it before and after: slowpath diff BEFORE AFTER; more: {explain}"), style);
+    labelled(
+        out,
+        "verify",
+        &format!("measure it before and after: slowpath diff BEFORE AFTER; more: {explain}"),
+        style,
+    );
 }
 
 fn hurts(out: &mut String, finding: &Finding, style: Style) {
@@ -153,7 +168,11 @@ fn fix(out: &mut String, finding: &Finding, style: Style) {
     labelled(out, "fix", &finding.fix.text, style);
     let indent = indent(style);
     for line in &finding.fix.diff {
-        let text = format!("{:indent$}{}", "", super::text::cut_end(&escaped(line), style.width.saturating_sub(indent)));
+        let text = format!(
+            "{:indent$}{}",
+            "",
+            super::text::cut_end(&escaped(line), style.width.saturating_sub(indent))
+        );
         let _ = writeln!(out, "{}", if line.starts_with('-') { style.bad(&text) } else { style.good(&text) });
     }
     if !finding.fix.risk.is_empty() {
@@ -242,7 +261,8 @@ fn folded(text: &str, width: usize) -> Vec<String> {
             lines.push(String::new());
         }
         while columns(&word) > width {
-            let cut = word.char_indices().map(|(at, _)| at).take_while(|at| columns(&word[..*at]) <= width).last();
+            let cut =
+                word.char_indices().map(|(at, _)| at).take_while(|at| columns(&word[..*at]) <= width).last();
             let rest = word.split_off(cut.filter(|cut| *cut > 0).unwrap_or(word.len()));
             if let Some(line) = lines.last_mut() {
                 line.push_str(&word);

@@ -1,7 +1,9 @@
 use slowpath_advisor::rules;
 use slowpath_advisor::testing::{Case, LOOKS, class, generic, healthy, operand};
 use slowpath_profile::ThreadState::Running;
-use slowpath_profile::evidence::{KeyChange, KeyEvent, OpFamily, OperandRole, StoreKind, TypeFacts, Value, VersionTag};
+use slowpath_profile::evidence::{
+    KeyChange, KeyEvent, OpFamily, OperandRole, StoreKind, TypeFacts, Value, VersionTag,
+};
 use slowpath_profile::finding::Findings;
 
 use super::*;
@@ -10,7 +12,13 @@ const WIDE: Style = Style { color: false, width: 100 };
 
 fn spent(hostile: &str) -> Findings {
     let mut case = Case::new(15);
-    let version = VersionTag { looks: LOOKS, zero: LOOKS, used: Some(1000), limit: Some(1000), ..VersionTag::default() };
+    let version = VersionTag {
+        looks: LOOKS,
+        zero: LOOKS,
+        used: Some(1000),
+        limit: Some(1000),
+        ..VersionTag::default()
+    };
     let changes = vec![KeyChange { name: "created".into(), event: KeyEvent::Rebound, times: 3 }];
     let name = format!("Model{hostile}");
     let model = case.ty(TypeFacts { version, changes, ..class("shop.models", &name) });
@@ -32,7 +40,11 @@ fn a_finding_in_full() {
 
 #[test]
 fn a_narrow_terminal() {
-    let text = render(&spent("_with_a_name_that_is_longer_than_the_whole_line"), Style { color: false, width: 40 }, false);
+    let text = render(
+        &spent("_with_a_name_that_is_longer_than_the_whole_line"),
+        Style { color: false, width: 40 },
+        false,
+    );
     assert!(text.lines().all(|line| columns(line) <= 40), "{text}");
     insta::assert_snapshot!(text);
 }
@@ -49,7 +61,12 @@ fn nothing_to_fix_and_cannot_tell_are_different() {
     let mut fine = Case::new(14);
     let ty = fine.ty(class("shop", "Cart"));
     let receiver = vec![operand(OperandRole::Receiver, Value::Instance(ty), LOOKS)];
-    fine.site("shop.py:total", 3, healthy(OpFamily::LoadAttr, "x", "LOAD_ATTR_INSTANCE_VALUE", receiver), 500);
+    fine.site(
+        "shop.py:total",
+        3,
+        healthy(OpFamily::LoadAttr, "x", "LOAD_ATTR_INSTANCE_VALUE", receiver),
+        500,
+    );
     let text = render(&fine.advise(), WIDE, false);
     assert!(text.starts_with("\nnothing to fix: "), "{text}");
     let mut blind = Case::new(14);
