@@ -43,6 +43,8 @@ pub enum Extent {
     Collecting,
     /// A thread waits for the GIL.
     WaitingForGil,
+    /// These atoms, by their positions.
+    Atoms(Vec<u32>),
 }
 
 /// All samples with a stack.
@@ -55,7 +57,12 @@ pub struct Weight {
     total: u64,
     instructions: FxHashMap<(ProcessId, FunctionId, u32), Vec<u32>>,
     own: FxHashMap<(ProcessId, FunctionId), Vec<u32>>,
+    /// The longest time that a stack stood still, in nanoseconds, where it was long.
+    still: FxHashMap<StackId, u64>,
 }
+
+/// A stack that stands still for so long is stuck in one call.
+const STILL_NS: u64 = 30_000_000;
 
 type Key = (ThreadId, StackId, ThreadState, bool);
 
@@ -64,10 +71,25 @@ impl Weight {
     pub fn collect(source: &mut dyn Source) -> Result<Self, FileError> {
         let mut counts = FxHashMap::<Key, u64>::default();
         let mut ran = vec![false; source.threads().len()];
+        let mut streaks = vec![None; source.threads().len()];
+        let mut still = FxHashMap::<StackId, u64>::default();
         source.for_each_sample(&mut |sample: &Sample| {
             let Some(stack) = sample.stack else { return };
             let in_gc = sample.flags.contains(SampleFlags::IN_GC);
             *counts.entry((sample.thread, stack, sample.state, in_gc)).or_default() += 1;
+            if let Some(streak) = streaks.get_mut(sample.thread.index()) {
+                let (_, since) = *streak.get_or_insert((stack, sample.time_ns));
+                match *streak {
+                    Some((known, _)) if known == stack => {
+                        let lasted = sample.time_ns.saturating_sub(since);
+                        if lasted >= STILL_NS {
+                            let longest = still.entry(stack).or_default();
+                            *longest = lasted.max(*longest);
+                        }
+                    }
+                    _ => *streak = Some((stack, sample.time_ns)),
+                }
+            }
             if sample.state != ThreadState::Idle
                 && let Some(ran) = ran.get_mut(sample.thread.index())
             {
@@ -84,7 +106,7 @@ impl Weight {
         let atom = |((process, stack, state, in_gc), count)| Atom { process, stack, state, in_gc, count };
         let mut atoms: Vec<Atom> = merged.into_iter().map(atom).collect();
         atoms.sort_unstable_by_key(|atom| (atom.process, atom.stack, atom.state, atom.in_gc));
-        Ok(Self::index(atoms, source.tables()))
+        Ok(Self { still, ..Self::index(atoms, source.tables()) })
     }
 
     fn index(atoms: Vec<Atom>, tables: &Tables) -> Self {
@@ -108,6 +130,12 @@ impl Weight {
     /// Samples that are counted: what every share is a share of.
     pub fn total(&self) -> u64 {
         self.total
+    }
+
+    /// The longest time for which this stack was seen to stand still, in nanoseconds; 0 if it never
+    /// did so for long.
+    pub fn stood_still_ns(&self, stack: StackId) -> u64 {
+        self.still.get(&stack).copied().unwrap_or_default()
     }
 
     /// All atoms, in a fixed order.
@@ -141,6 +169,7 @@ impl Weight {
             Extent::Own(function) => known(self.own.get(&(process, *function))),
             Extent::Running => self.filter(process, running),
             Extent::Collecting => self.filter(process, |atom| running(atom) && atom.in_gc),
+            Extent::Atoms(atoms) => atoms.clone(),
             Extent::WaitingForGil => self.filter(process, |atom| atom.state == ThreadState::WaitingForGil),
             Extent::Under(functions) => {
                 let holds = stacks_with(tables, functions);

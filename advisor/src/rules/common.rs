@@ -33,9 +33,11 @@ pub(super) fn users_of<'c, 'a>(
 ) -> impl Iterator<Item = &'c HotSite<'a>> {
     context.sites.iter().filter(move |hot| match hot.site.family {
         OpFamily::LoadGlobal => hot.code.globals == Some(wanted) || namespace.is_builtins,
-        OpFamily::LoadAttr => hot.site.operands.iter().any(|operand| {
-            operand.value == slowpath_profile::evidence::Value::Module(wanted)
-        }),
+        OpFamily::LoadAttr => hot
+            .site
+            .operands
+            .iter()
+            .any(|operand| operand.value == slowpath_profile::evidence::Value::Module(wanted)),
         _ => false,
     })
 }
@@ -78,9 +80,8 @@ pub(super) fn refused<'c, 'a>(
             continue;
         }
         let ty = operand.and_then(|operand| match operand.value {
-            slowpath_profile::evidence::Value::Instance(ty) | slowpath_profile::evidence::Value::Class(ty) => {
-                context.ty(ty)
-            }
+            slowpath_profile::evidence::Value::Instance(ty)
+            | slowpath_profile::evidence::Value::Class(ty) => context.ty(ty),
             _ => None,
         });
         let about = ty.map_or_else(|| context.qualname(hot.code.function).to_owned(), TypeFacts::full_name);
@@ -115,7 +116,9 @@ fn is_slow_form(hot: &HotSite<'_>) -> bool {
 pub(super) fn charges(context: &Context<'_>, group: &Group<'_, '_>, key: &'static str) -> Vec<Charge> {
     let charge = |(hot, share): &(&HotSite<'_>, f64)| {
         let form = if hot.site.form().is_empty() { "general instruction" } else { hot.site.form() };
-        Charge::of_site(context, hot, key).weighing(*share).in_state(format!("{form}, {}", group.reason.code()))
+        Charge::of_site(context, hot, key)
+            .weighing(*share)
+            .in_state(format!("{form}, {}", group.reason.code()))
     };
     group.sites.iter().map(charge).collect()
 }

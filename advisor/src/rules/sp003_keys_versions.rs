@@ -59,7 +59,8 @@ fn check(context: &Context<'_>) -> Verdict {
     });
     let charges: Vec<Charge> = hurt
         .map(|hot| {
-            Charge::of_site(context, hot, "load_global.out_of_versions").in_state("LOAD_GLOBAL, OUT_OF_VERSIONS")
+            Charge::of_site(context, hot, "load_global.out_of_versions")
+                .in_state("LOAD_GLOBAL, OUT_OF_VERSIONS")
         })
         .collect();
     if charges.is_empty() {
@@ -72,12 +73,18 @@ fn check(context: &Context<'_>) -> Verdict {
         applies: "3.12-3.15, until the process ends".into(),
         fix: fix(
             "Compile, exec and create classes once, not per request; restart workers until that is done.",
-            &["-    exec(compile(text, name, 'exec'), namespace)", "+    exec(compiled(text), namespace)   # cached"],
+            &[
+                "-    exec(compile(text, name, 'exec'), namespace)",
+                "+    exec(compiled(text), namespace)   # cached",
+            ],
             "Cached code must not depend on what differs between requests.",
         ),
         ..Draft::default()
     };
-    draft.because(EvidenceLevel::State, format!("the next version number would be {next}; {LIMIT} is the last that fits"));
+    draft.because(
+        EvidenceLevel::State,
+        format!("the next version number would be {next}; {LIMIT} is the last that fits"),
+    );
     oracle_says(&mut draft, Reason::KeysOutOfVersions);
     let culprits = cause::find(
         context,

@@ -94,12 +94,18 @@ fn draft(context: &Context<'_>, at: NamespaceRef, namespace: &Namespace) -> Opti
     let changed: Vec<KeyChange> = namespace.changes.clone();
     let mut draft = Draft {
         about: format!("module {name}"),
-        title: format!("globals of {name} are rebound while the program runs: all its reads of globals are slow"),
+        title: format!(
+            "globals of {name} are rebound while the program runs: all its reads of globals are slow"
+        ),
         charges,
         applies: "3.8-3.10, and 3.14-3.15 with the JIT; not 3.11-3.15 without it".into(),
         fix: fix(
             "Keep what changes in one object of the module instead of in its globals.",
-            &["-    global calls", "-    calls += 1", "+    stats.calls += 1          # stats = Stats(), made once"],
+            &[
+                "-    global calls",
+                "-    calls += 1",
+                "+    stats.calls += 1          # stats = Stats(), made once",
+            ],
             "Code that reads or imports the global by name must read the object.",
         ),
         ..Draft::default()
@@ -118,7 +124,10 @@ fn draft(context: &Context<'_>, at: NamespaceRef, namespace: &Namespace) -> Opti
     }
     if !changed.is_empty() {
         let names: Vec<&str> = changed.iter().take(5).map(|change| change.name.as_str()).collect();
-        draft.because(EvidenceLevel::Dynamics, format!("between looks these globals changed: {}", names.join(", ")));
+        draft.because(
+            EvidenceLevel::Dynamics,
+            format!("between looks these globals changed: {}", names.join(", ")),
+        );
     }
     let culprits = cause::find(
         context,

@@ -45,7 +45,9 @@ fn check(context: &Context<'_>) -> Verdict {
         let sites = users_of(context, at, namespace).filter(|hot| hot.is_generic());
         let charges: Vec<Charge> = sites
             .filter(|hot| hot.site.family == OpFamily::LoadGlobal)
-            .map(|hot| Charge::of_site(context, hot, "load_global.non_string").in_state("LOAD_GLOBAL, NON_STRING"))
+            .map(|hot| {
+                Charge::of_site(context, hot, "load_global.non_string").in_state("LOAD_GLOBAL, NON_STRING")
+            })
             .collect();
         if charges.is_empty() {
             continue;
@@ -55,14 +57,19 @@ fn check(context: &Context<'_>) -> Verdict {
         let mut draft = Draft {
             about: format!("module {name}"),
             title: match &key {
-                Some(key) => format!("{name} has the key {key}, which is no string: all its reads of globals are slow"),
+                Some(key) => {
+                    format!("{name} has the key {key}, which is no string: all its reads of globals are slow")
+                }
                 None => format!("{name} has had a key that is no string: all its reads of globals are slow"),
             },
             charges,
             applies: "3.11-3.15".into(),
             fix: fix(
                 "Keep that key in a dict of its own, from the start: deleting it does not help.",
-                &["-    globals()[42] = value", "+    table[42] = value         # table = {} at module level"],
+                &[
+                    "-    globals()[42] = value",
+                    "+    table[42] = value         # table = {} at module level",
+                ],
                 "Code that reads the key from globals() must read the dict.",
             ),
             ..Draft::default()

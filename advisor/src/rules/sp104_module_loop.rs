@@ -55,7 +55,10 @@ fn check(context: &Context<'_>) -> Verdict {
             ),
             ..Draft::default()
         };
-        draft.because(EvidenceLevel::State, "its instructions read and write names of a dict, not slots of a function");
+        draft.because(
+            EvidenceLevel::State,
+            "its instructions read and write names of a dict, not slots of a function",
+        );
         drafts.push(draft);
     }
     Verdict::of(drafts)

@@ -70,7 +70,8 @@ fn is_torn(context: &Context<'_>, hot: &HotSite<'_>) -> bool {
     let types = frequent(hot);
     let tolerated = if context.target.jit { 2 } else { 1 };
     let steady = types.iter().all(|(ty, _)| context.ty(*ty).is_some_and(|ty| ty.version.changes == 0));
-    let alternates = hot.site.version_changes >= 2 || hot.site.versions.len() > 1 || hot.site.states.backed_off > 0;
+    let alternates =
+        hot.site.version_changes >= 2 || hot.site.versions.len() > 1 || hot.site.states.backed_off > 0;
     types.len() > tolerated && steady && hot.is_disturbed() && alternates && hot.slow_share() > 0.1
 }
 
@@ -94,8 +95,11 @@ fn draft(context: &Context<'_>, types: &[TypeRef], sites: &[&HotSite<'_>]) -> Dr
         // Two classes in turn miss every time, and so did the bench.
         let worst = 1.0 - 1.0 / met.len().max(2) as f64;
         let weight = (change_share(&met) / worst).min(hot.slow_share().max(0.1)).min(1.0);
-        let shares: Vec<String> =
-            met.iter().take(4).map(|(ty, share)| format!("{} {:.0}%", context.type_name(*ty), share * 100.0)).collect();
+        let shares: Vec<String> = met
+            .iter()
+            .take(4)
+            .map(|(ty, share)| format!("{} {:.0}%", context.type_name(*ty), share * 100.0))
+            .collect();
         Charge::of_site(context, hot, key(hot, met.len())).weighing(weight).in_state(format!(
             "{}, met {}",
             hot.site.form(),
@@ -123,7 +127,9 @@ fn draft(context: &Context<'_>, types: &[TypeRef], sites: &[&HotSite<'_>]) -> Dr
         let counter = &hot.site.counter;
         let text = match counter.pairs {
             0 => format!("its cache held another class than before in {} looks", hot.site.version_changes),
-            pairs => format!("it missed within microseconds in {} of {pairs} pairs of looks", counter.pairs_moved),
+            pairs => {
+                format!("it missed within microseconds in {} of {pairs} pairs of looks", counter.pairs_moved)
+            }
         };
         draft.because(EvidenceLevel::Dynamics, text);
         draft.because(EvidenceLevel::State, "the classes themselves did not change meanwhile");

@@ -65,7 +65,10 @@ fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Option<Draft> {
     let holder = attribute.holder.map_or_else(|| group.about.clone(), |holder| context.type_name(holder));
     let mut charged = Vec::new();
     for (charge, (hot, _)) in charges(context, group, "").into_iter().zip(&group.sites) {
-        charged.push(crate::rule::Charge { cost: crate::rule::Cost::Key(key(group, hot.site.family)), ..charge });
+        charged.push(crate::rule::Charge {
+            cost: crate::rule::Cost::Key(key(group, hot.site.family)),
+            ..charge
+        });
     }
     let name = &group.name;
     let mut draft = Draft {
@@ -89,7 +92,8 @@ fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Option<Draft> {
     draft.because(EvidenceLevel::State, format!("what {holder} holds under '{name}' is {kind}"));
     let ty = attribute.holder.and_then(|holder| context.ty(holder)).or(group.ty);
     let body = ty.and_then(|ty| ty.defined_in);
-    let place = body.map_or_else(Place::default, |body| context.place(body, slowpath_profile::Span::default()));
+    let place =
+        body.map_or_else(Place::default, |body| context.place(body, slowpath_profile::Span::default()));
     draft.level = if body.is_some() { EvidenceLevel::Writer } else { EvidenceLevel::State };
     draft.causes.push(Cause {
         place,

@@ -60,7 +60,8 @@ fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Draft {
         .map(|(charge, (hot, _))| Charge { cost: Cost::Key(key(hot.site.family, group.reason)), ..charge })
         .collect();
     let name = &group.about;
-    let what = if group.reason == Reason::OwnDict { "was replaced or filled in one go" } else { "was touched" };
+    let what =
+        if group.reason == Reason::OwnDict { "was replaced or filled in one go" } else { "was touched" };
     let mut draft = Draft {
         about: format!("objects of {name}"),
         title: format!("the __dict__ of {name} objects {what}: their attributes are searched for"),
@@ -68,7 +69,10 @@ fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Draft {
         applies: "reads 3.11, 3.12, 3.14, 3.15; writes 3.11-3.15".into(),
         fix: fix(
             "Do not ask objects that are used much for their __dict__: list the fields, or use __slots__.",
-            &["-    state = dict(vars(obj))", "+    state = {field: getattr(obj, field) for field in FIELDS}"],
+            &[
+                "-    state = dict(vars(obj))",
+                "+    state = {field: getattr(obj, field) for field in FIELDS}",
+            ],
             "New fields must be added to the list.",
         ),
         ..Draft::default()

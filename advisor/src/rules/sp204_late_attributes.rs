@@ -60,7 +60,8 @@ fn own_dicts(context: &Context<'_>) -> Vec<Draft> {
     for (at, ty) in context.types().filter(|(_, ty)| ty.inline_values) {
         let Some(keys) = ty.keys.filter(|keys| keys.usable <= 1) else { continue };
         let sites = context.sites_of(&[OpFamily::StoreAttr]).filter(|hot| hot.meets(at));
-        let own = sites.filter(|hot| hot.site.operands.iter().any(|operand| operand.dict == InstanceDict::Own));
+        let own =
+            sites.filter(|hot| hot.site.operands.iter().any(|operand| operand.dict == InstanceDict::Own));
         let key = if keys.entries >= SHARED { "store_attr.many" } else { "store_attr.late" };
         let charges: Vec<Charge> =
             own.map(|hot| Charge::of_site(context, hot, key).in_state("into a dict of the object")).collect();
@@ -69,7 +70,9 @@ fn own_dicts(context: &Context<'_>) -> Vec<Draft> {
         }
         let name = ty.full_name();
         let title = match keys.entries >= SHARED {
-            true => format!("{name} has more than {SHARED} attributes: each object carries a dict of its own"),
+            true => {
+                format!("{name} has more than {SHARED} attributes: each object carries a dict of its own")
+            }
             false => format!("{name} gets attributes late: each object carries a dict of its own"),
         };
         let mut draft = shell(&name, title, charges);

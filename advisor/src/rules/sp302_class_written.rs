@@ -47,7 +47,9 @@ fn check(context: &Context<'_>) -> Verdict {
     let moving = context.types().filter(|(_, ty)| !ty.version.is_spent() && is_moving(&ty.version));
     // What moves a base moves its subclasses: the base is the centre.
     let centres = moving.filter(|(_, ty)| {
-        !ty.mro.iter().any(|base| context.ty(*base).is_some_and(|base| base.is_heap && is_moving(&base.version)))
+        !ty.mro
+            .iter()
+            .any(|base| context.ty(*base).is_some_and(|base| base.is_heap && is_moving(&base.version)))
     });
     Verdict::of(centres.filter_map(|(at, ty)| draft(context, at, ty)).collect())
 }
@@ -82,9 +84,12 @@ fn draft(context: &Context<'_>, centre: TypeRef, ty: &TypeFacts) -> Option<Draft
     };
     let mut draft = Draft {
         about: format!("class {name}"),
-        title: format!("{what} is set while the program runs: whatever uses {name} must be relearnt each time"),
+        title: format!(
+            "{what} is set while the program runs: whatever uses {name} must be relearnt each time"
+        ),
         charges,
-        applies: "3.11-3.15; from 3.13 on the class ends without any caching after 1,000 such writes (SP301)".into(),
+        applies: "3.11-3.15; from 3.13 on the class ends without any caching after 1,000 such writes (SP301)"
+            .into(),
         fix: fix(
             "Keep what changes in an object of the module, not in the class.",
             &["-    Job.last = value", "+    state.last = value       # state = State(), made once"],
@@ -103,15 +108,26 @@ fn draft(context: &Context<'_>, centre: TypeRef, ty: &TypeFacts) -> Option<Draft
     if let (Some(used), Some(limit)) = (version.used, version.limit)
         && used > limit / 2
     {
-        draft.because(EvidenceLevel::State, format!("{used} of the {limit} tags that a class gets are used up"));
+        draft.because(
+            EvidenceLevel::State,
+            format!("{used} of the {limit} tags that a class gets are used up"),
+        );
     }
     if !changed.is_empty() {
-        draft.because(EvidenceLevel::Dynamics, format!("between looks these attributes changed: {}", changed.join(", ")));
+        draft.because(
+            EvidenceLevel::Dynamics,
+            format!("between looks these attributes changed: {}", changed.join(", ")),
+        );
     }
     let culprits = cause::find(
         context,
         &Wanted {
-            named: &[StoreKind::Attribute, StoreKind::DeleteAttribute, StoreKind::Setattr, StoreKind::Delattr],
+            named: &[
+                StoreKind::Attribute,
+                StoreKind::DeleteAttribute,
+                StoreKind::Setattr,
+                StoreKind::Delattr,
+            ],
             dynamic: &[StoreKind::Setattr, StoreKind::Delattr],
             changed: &ty.changes,
             owner: &name,
