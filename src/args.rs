@@ -160,7 +160,7 @@ pub(crate) struct SamplingArgs {
     /// Pause the threads that are read while they are read: exact, but it costs the target time
     #[arg(long)]
     blocking: bool,
-    /// Do not look at the state of hot code: the recording says where time goes, and no advice why
+    /// Do not read in what state hot code is: the recording says where time goes, not why
     #[arg(long)]
     no_advice: bool,
 }

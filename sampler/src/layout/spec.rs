@@ -249,6 +249,8 @@ pub struct CodeOffsets {
     pub flags: Offset,
     /// `co_executors` (3.13+): a pointer to what stands behind each `ENTER_EXECUTOR`.
     pub executors: Option<Offset>,
+    /// Where tools keep the opcodes that they have replaced (3.12+).
+    pub monitoring: Option<Monitoring>,
     /// `co_linetable` (`co_lnotab` before 3.10): a bytes object.
     pub linetable: Offset,
     /// How that table is encoded.
@@ -267,6 +269,20 @@ pub struct CodeOffsets {
     /// Immutable bytes that tell two code objects at the same address apart (with the text of the
     /// name), as ranges `(offset, length)`.
     pub identity: &'static [(Offset, usize)],
+}
+
+/// `_PyCoMonitoringData`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Monitoring {
+    /// `_co_monitoring` in the code object: a pointer, null while no tool watches it.
+    pub data: Offset,
+    /// `lines` in it: a pointer to entries, one per unit, whose first byte is the opcode.
+    pub lines: Offset,
+    /// Whether `lines` begins with a byte that says how many bytes an entry has (3.14+); two before.
+    /// `None`: that differs between the releases of the version (3.13.0 has two, 3.13.18 says it).
+    pub lines_are_sized: Option<bool>,
+    /// `per_instruction_opcodes` in it: a pointer to one byte per unit.
+    pub opcodes: Offset,
 }
 
 /// The size of a frame of some code, in words.

@@ -6,6 +6,7 @@ use super::{LESSONS, ProcessSampler};
 use crate::read::plan::Attempt;
 use crate::recorder::Recorder;
 use crate::resolve::{Doubt, Resolver};
+use crate::state::FrameSource;
 
 /// Reads of one stack before it is given up, for broken copies.
 const TRIES: u32 = 24;
@@ -53,12 +54,9 @@ impl ProcessSampler {
                         Ok(stack) => {
                             track.plan.keep();
                             if let Some(tracker) = &mut self.tracker {
-                                tracker.capture(
-                                    &self.frames,
-                                    image,
-                                    &self.memory,
-                                    (&self.layout, &self.codes),
-                                );
+                                let (memory, layout) = (&self.memory, &self.layout);
+                                let source = FrameSource { image, memory, layout, codes: &self.codes };
+                                tracker.capture(&self.frames, &source);
                             }
                             self.counters.retried += u64::from(broken);
                             let quality = match (attempt, broken) {

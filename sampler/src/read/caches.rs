@@ -336,3 +336,7 @@ fn mark_compiled(parts: &CodeParts, views: &mut [SiteView]) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "caches_tests.rs"]
+mod tests;

@@ -52,7 +52,7 @@ pub struct Code {
     /// What tells it from another code object at the same address.
     pub identity: Identity,
     frame_words: Option<u32>,
-    has_locals: bool,
+    locals: u64,
     /// Addresses at which its bytecode stands: the object itself, then thread-local copies. Empty
     /// before 3.11, where frames hold an offset.
     bases: Vec<u64>,
@@ -109,7 +109,7 @@ impl Code {
             file,
             first_line,
             frame_words: frame_words(layout, &header),
-            has_locals: count_names(memory, layout, word(layout.code.localsplusnames)?) > 0,
+            locals: count_names(memory, layout, word(layout.code.localsplusnames)?),
             bases: bases(memory, layout, &header, start),
             bytecode_addr: start,
             bytecode_len: len as u32,
@@ -161,6 +161,11 @@ impl Code {
         identity_words(layout, header) == self.identity.words
     }
 
+    /// Number of local variables, with cells and free variables (3.11+) or without (before).
+    pub fn locals(&self) -> u64 {
+        self.locals
+    }
+
     /// Number of 2-byte units.
     pub fn units(&self) -> usize {
         self.bytecode_len as usize / 2
@@ -189,7 +194,7 @@ impl CodeFacts for Code {
         self.offset_of(instruction).is_some()
     }
     fn has_locals(&self) -> bool {
-        self.has_locals
+        self.locals > 0
     }
     fn can_call(&self, instruction: u64) -> bool {
         let Some(offset) = self.offset_of(instruction) else { return false };

@@ -8,15 +8,17 @@ use crate::read::text;
 
 /// Names of a code object that are read.
 const MAX_NAMES: usize = 16_384;
-/// `MAX_EXECUTORS_SIZE`.
-const MAX_EXECUTORS: u64 = 256;
+/// Opcodes that hide one another: a tool for lines, one for instructions.
+const MAX_DEPTH: u32 = 3;
+/// Most bytes of an entry of `lines`: the opcode and a delta of 32 bits.
+const MAX_LINE_ENTRY: usize = 8;
 /// `offsetof(_PyExecutorArray, executors)`: `size` and `capacity`, two `int`s.
 const EXECUTORS: u64 = 8;
 /// Bytes of a name that are kept.
 const MAX_NAME: usize = 256;
 
 /// The parts of the code object at `addr` with this bytecode. `None` if it cannot be read, or hides
-/// instructions that nothing else tells: a tool instruments its lines.
+/// instructions that nothing else tells.
 pub fn read(
     memory: &dyn Memory,
     layout: &Layout,
@@ -43,7 +45,8 @@ pub fn read_names(memory: &dyn Memory, layout: &Layout, tuple: u64) -> Option<Ve
     Some(items.chunks_exact(8).map(|item| item.u64_at(0).map_or(String::new(), text)).collect())
 }
 
-/// The bytecode with each `ENTER_EXECUTOR` replaced by what it stands for.
+/// The bytecode with each opcode that hides another replaced by what it stands for, up to one of which
+/// that cannot be told.
 pub fn unhide(
     memory: &dyn Memory,
     layout: &Layout,
@@ -51,39 +54,114 @@ pub fn unhide(
     header: &[u8],
     bytecode: &[u8],
 ) -> Vec<u8> {
+    let sized = layout.code.monitoring.map_or(Some(false), |monitoring| monitoring.lines_are_sized);
+    let show = |sized| {
+        let hidden = Hidden { memory, layout, header, units: bytecode.len() / 2, sized, kept: None };
+        show(hidden, forms, bytecode)
+    };
+    match sized {
+        Some(sized) => show(sized),
+        // The wrong one of the two takes what it finds for opcodes.
+        None => {
+            let (pairs, sized) = (show(false), show(true));
+            if strangeness(&sized, forms) < strangeness(&pairs, forms) { sized } else { pairs }
+        }
+    }
+}
+
+/// How much of this cannot be code: instructions that are none, and what is left after the last.
+fn strangeness(bytecode: &[u8], forms: &Forms) -> usize {
+    let found = instructions(bytecode, forms);
+    let end = found.last().map_or(0, |last| last.offset + last.len) as usize;
+    let strange = found.iter().filter(|instruction| matches!(instruction.name, "" | "CACHE" | "RESERVED"));
+    strange.count() + bytecode.len().abs_diff(end)
+}
+
+fn show(mut hidden: Hidden<'_>, forms: &Forms, bytecode: &[u8]) -> Vec<u8> {
     let mut shown = bytecode.to_vec();
-    // Each round shows one more; what cannot be shown ends it.
-    for _ in 0..MAX_EXECUTORS {
-        let known = instructions(&shown, forms);
-        let end = known.last().map_or(0, |last| last.offset + last.len) as usize;
-        let end = skip_extended(&shown, forms, end);
-        let Some(&[opcode, argument]) = shown.get(end..).and_then(|rest| rest.first_chunk()) else { break };
-        let hidden = match forms.get(opcode).name {
-            "ENTER_EXECUTOR" => executor(memory, layout, header, argument),
-            _ => None,
+    let (mut at, mut depth) = (0, 0);
+    while let Some(&[opcode, argument]) = shown.get(at..).and_then(|rest| rest.first_chunk()) {
+        let form = forms.get(opcode);
+        if form.kind != FormKind::Hiding {
+            at += 2 + 2 * usize::from(form.caches);
+            depth = 0;
+            continue;
+        }
+        depth += 1;
+        let original = match form.name {
+            _ if depth > MAX_DEPTH => None,
+            "ENTER_EXECUTOR" => hidden.executor(argument),
+            "INSTRUMENTED_LINE" => hidden.replaced_by_line_tools(at / 2).map(|opcode| [opcode, argument]),
+            _ => hidden.replaced_by_instruction_tools(at / 2).map(|opcode| [opcode, argument]),
         };
-        let Some(original) = hidden.filter(|[opcode, _]| forms.get(*opcode).kind != FormKind::Hiding) else {
-            break;
-        };
-        shown[end..end + 2].copy_from_slice(&original);
+        let Some(original) = original else { break };
+        shown[at..at + 2].copy_from_slice(&original);
     }
     shown
 }
 
-fn skip_extended(bytecode: &[u8], forms: &Forms, mut at: usize) -> usize {
-    while bytecode.get(at).is_some_and(|opcode| forms.get(*opcode).name.starts_with("EXTENDED_ARG")) {
-        at += 2;
-    }
-    at
+/// Where what is hidden is kept.
+struct Hidden<'a> {
+    memory: &'a dyn Memory,
+    layout: &'a Layout,
+    header: &'a [u8],
+    units: usize,
+    /// `lines` says how large its entries are.
+    sized: bool,
+    /// What tools have replaced, read once.
+    kept: Option<Kept>,
 }
 
-/// The opcode and argument that executor `index` of a code object replaced: `vm_data.opcode` and
-/// `.oparg`, behind `trace` at the beginning of `_PyExecutorObject` (3.13+).
-fn executor(memory: &dyn Memory, layout: &Layout, header: &[u8], index: u8) -> Option<[u8; 2]> {
-    let array = header.u64_at(layout.code.executors?)?;
-    let executor = memory.read_u64(array.checked_add(EXECUTORS + u64::from(index) * 8)?).ok()?;
-    let vm_data = layout.object.ob_size as u64 + 16;
-    let mut original = [0; 2];
-    memory.read(executor.checked_add(vm_data)?, &mut original).ok()?;
-    Some(original)
+/// Copies of `lines`, with the bytes per entry, and of `per_instruction_opcodes`.
+#[derive(Default)]
+struct Kept {
+    lines: (Vec<u8>, usize),
+    opcodes: Vec<u8>,
+}
+
+impl Hidden<'_> {
+    /// The opcode and argument that executor `index` replaced: `vm_data.opcode` and `.oparg`, behind
+    /// `trace` at the beginning of `_PyExecutorObject` (3.13+).
+    fn executor(&self, index: u8) -> Option<[u8; 2]> {
+        let array = self.header.u64_at(self.layout.code.executors?)?;
+        let executor = self.memory.read_u64(array.checked_add(EXECUTORS + u64::from(index) * 8)?).ok()?;
+        let vm_data = self.layout.object.ob_size as u64 + 16;
+        let mut original = [0; 2];
+        self.memory.read(executor.checked_add(vm_data)?, &mut original).ok()?;
+        Some(original)
+    }
+
+    fn replaced_by_line_tools(&mut self, unit: usize) -> Option<u8> {
+        let (lines, step) = &self.kept().lines;
+        lines.get(unit.checked_mul(*step)?).copied()
+    }
+
+    fn replaced_by_instruction_tools(&mut self, unit: usize) -> Option<u8> {
+        self.kept().opcodes.get(unit).copied()
+    }
+
+    fn kept(&mut self) -> &Kept {
+        let read = self.kept.take().or_else(|| self.read_kept()).unwrap_or_default();
+        self.kept.insert(read)
+    }
+
+    fn read_kept(&self) -> Option<Kept> {
+        let monitoring = self.layout.code.monitoring?;
+        let data = self.header.u64_at(monitoring.data)?;
+        let pointer = |offset: usize| {
+            let pointer = self.memory.read_u64(data.checked_add(offset as u64)?).ok()?;
+            Some(pointer).filter(|pointer| *pointer != 0)
+        };
+        let opcodes =
+            pointer(monitoring.opcodes).and_then(|start| self.memory.read_bytes(start, self.units).ok());
+        let lines = pointer(monitoring.lines).and_then(|start| {
+            if !self.sized {
+                return Some((self.memory.read_bytes(start, self.units * 2).ok()?, 2));
+            }
+            let step = usize::from(self.memory.read_bytes(start, 1).ok()?[0]);
+            let step = Some(step).filter(|step| (1..=MAX_LINE_ENTRY).contains(step))?;
+            Some((self.memory.read_bytes(start.checked_add(1)?, self.units * step).ok()?, step))
+        });
+        Some(Kept { lines: lines.unwrap_or_default(), opcodes: opcodes.unwrap_or_default() })
+    }
 }

@@ -207,3 +207,76 @@ fn seen<T: Copy, U>(counts: &[(T, u32)], to: impl Fn(T) -> U) -> Vec<Seen<U>> {
     sorted.sort_by_key(|(_, looks)| std::cmp::Reverse(*looks));
     sorted.into_iter().map(|(value, looks)| Seen { value: to(value), looks }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::forms::Forms;
+    use crate::layout::spec_for;
+    use crate::read::caches::CounterView;
+
+    fn format() -> Option<CounterFormat> {
+        Forms::new(spec_for(14).unwrap().headers(false)).counter
+    }
+
+    fn specialised(value: u16, tag: u32) -> SiteView {
+        let counter = CounterView { value, backoff: 0, disturbed: value != 52 };
+        let form = "LOAD_ATTR_INSTANCE_VALUE";
+        let (counter, tag) = (Some(counter), Some(tag));
+        SiteView { state: SpecState::Specialised, form, counter, tag, ..SiteView::default() }
+    }
+
+    fn general(backoff: u8) -> SiteView {
+        let counter = Some(CounterView { value: 1, backoff, disturbed: false });
+        let state = if backoff > 1 { SpecState::BackedOff } else { SpecState::Warming };
+        SiteView { state, form: "LOAD_ATTR", counter, ..SiteView::default() }
+    }
+
+    /// One site over these looks at one code object.
+    fn site(views: &[SiteView]) -> Site {
+        let mut history = SiteHistory::new(Span::default());
+        let mut last = LastView::default();
+        views.iter().for_each(|view| history.look(&mut last, view, format()));
+        let plan =
+            SitePlan { offset: 8, family: Default::default(), name: "a".into(), oparg: 0, instruction: 0 };
+        history.evidence(&plan)
+    }
+
+    #[test]
+    fn misses_and_changing_versions_are_counted_between_looks() {
+        let seen = site(&[specialised(52, 7), specialised(50, 7), specialised(50, 9), specialised(3, 7)]);
+        let counter = seen.counter;
+        assert_eq!((counter.specialised, counter.disturbed, counter.moved), (4, 3, 2));
+        assert_eq!((seen.looks, seen.states.specialised, seen.version_changes), (4, 4, 2));
+        assert_eq!(seen.versions, [Seen { value: 7, looks: 3 }, Seen { value: 9, looks: 1 }]);
+    }
+
+    #[test]
+    fn a_form_that_was_given_up_is_not_one_that_never_was() {
+        let never = site(&[general(1), general(4), general(12)]).states;
+        assert_eq!((never.warming, never.backed_off, never.deopted), (1, 2, 0));
+        let given_up = site(&[specialised(52, 7), general(1), general(5), general(12)]).states;
+        assert_eq!((given_up.specialised, given_up.deopted, given_up.backed_off), (1, 2, 1));
+    }
+
+    #[test]
+    fn what_a_compiled_loop_leaves_alone_is_of_the_past() {
+        let compiled = |value| SiteView { in_compiled: true, ..specialised(value, 7) };
+        let frozen = site(&[compiled(20), compiled(20), compiled(20)]);
+        assert_eq!((frozen.states.compiled, frozen.counter.disturbed), (3, 0));
+        let runs = site(&[compiled(20), compiled(19), compiled(18)]);
+        assert_eq!((runs.states.compiled, runs.states.specialised, runs.counter.moved), (1, 2, 2));
+    }
+
+    #[test]
+    fn a_site_that_is_not_executed_is_not_a_look() {
+        assert_eq!(site(&[SiteView::default(), specialised(52, 7)]).looks, 1);
+    }
+
+    #[test]
+    fn ever_new_versions_are_bounded() {
+        let views: Vec<_> = (0..1000).map(|tag| specialised(52, tag)).collect();
+        let seen = site(&views);
+        assert_eq!((seen.versions.len(), seen.version_changes), (MAX_VERSIONS, 999));
+    }
+}

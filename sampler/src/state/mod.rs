@@ -24,6 +24,7 @@
 //!   what an earlier one wrote.
 //! - Bound everything (types, operands per site, names), and set `truncated` when a bound was reached.
 
+mod frames;
 mod history;
 mod hot;
 mod tracker;
@@ -39,9 +40,11 @@ use crate::read::caches::{CodeParts, SiteView};
 use crate::read::code_cache::CodeCache;
 use crate::read::threads::Interpreter;
 
+pub(crate) use frames::FrameSource;
 pub(crate) use tracker::{Moment, Tracker};
 
 /// One look at the hot code of a process.
+#[allow(dead_code, reason = "what collectors may want")]
 pub(crate) struct Look<'a> {
     /// The target.
     pub(crate) memory: &'a dyn Memory,
@@ -68,6 +71,7 @@ pub(crate) struct Look<'a> {
 }
 
 /// A code object that is hot at this look.
+#[allow(dead_code, reason = "what collectors may want")]
 #[derive(Clone, Debug)]
 pub(crate) struct HotCode {
     /// Address of the code object.
@@ -84,6 +88,7 @@ pub(crate) struct HotCode {
 }
 
 /// A frame of hot code, copied in one system call with the stack that it is part of.
+#[allow(dead_code, reason = "what collectors may want")]
 #[derive(Clone, Debug)]
 pub(crate) struct LiveFrame {
     /// Position of its code in [`Look::hot`].

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use slowpath_profile::evidence::ProcessEvidence;
 use slowpath_profile::{FunctionId, ProcessId, Span, Tables};
 
+use super::frames::{Captured, FrameSource};
 use super::history::{CodeHistory, LastView};
 use super::hot::Heat;
-use super::{Collector, HotCode, LiveFrame, Look, collectors};
+use super::{Collector, HotCode, Look, collectors};
 use crate::layout::forms::Forms;
 use crate::layout::spec::{Bytecode, Layout};
 use crate::process::memory::{Memory, Range};
@@ -18,7 +19,7 @@ use crate::read::code::Code;
 use crate::read::code_cache::CodeCache;
 use crate::read::code_parts;
 use crate::read::image::Image;
-use crate::read::stack::{CodeFacts, RawFrame};
+use crate::read::stack::RawFrame;
 use crate::read::threads::Interpreter;
 
 /// Time between two looks, unless they cost more than [`BUDGET`].
@@ -43,12 +44,6 @@ const MAX_NEW: usize = 16;
 const PAIR_EVERY: u32 = 4;
 /// Every so many looks heat is halved: about every two seconds.
 const FADE_EVERY: u32 = 40;
-/// Frames that one look keeps.
-const MAX_FRAMES: usize = 64;
-/// Frames of one code object that one look keeps.
-const MAX_FRAMES_OF_CODE: usize = 2;
-/// Bytes of a frame that are kept.
-const MAX_FRAME: usize = 4_096;
 /// The first evidence is written after so long; later ones ever more rarely, so that a recording of a
 /// day has few.
 const WRITE_NS: u64 = 2_000_000_000;
@@ -61,12 +56,13 @@ pub(crate) struct Tracker {
     collectors: Vec<Box<dyn Collector>>,
     heat: Heat,
     known: FxHashMap<u64, Known>,
+    /// Code objects that cannot be followed now: not readable as a whole, or another one of the same
+    /// name, file and line is followed (two lambdas in a line).
+    refused: FxHashSet<u64>,
     histories: FxHashMap<FunctionId, CodeHistory>,
     image: Image,
     second: Image,
-    frames: Vec<LiveFrame>,
-    /// Address of the code of each of `frames`.
-    frame_codes: Vec<u64>,
+    frames: Captured,
     looks: u32,
     is_due: bool,
     begun_ns: Option<u64>,
@@ -125,11 +121,11 @@ impl Tracker {
             collectors: collectors(),
             heat: Heat::default(),
             known: FxHashMap::default(),
+            refused: FxHashSet::default(),
             histories: FxHashMap::default(),
             image: Image::default(),
             second: Image::default(),
-            frames: Vec::new(),
-            frame_codes: Vec::new(),
+            frames: Captured::default(),
             looks: 0,
             is_due: false,
             begun_ns: None,
@@ -146,7 +142,6 @@ impl Tracker {
         let may_spend = now_ns.saturating_sub(begun) / BUDGET + ADVANCE_NS;
         self.is_due = now_ns.saturating_sub(self.looked_ns) >= INTERVAL_NS && self.spent_ns <= may_spend;
         self.frames.clear();
-        self.frame_codes.clear();
     }
 
     /// A thread ran with this stack (the leaf first).
@@ -158,31 +153,9 @@ impl Tracker {
     }
 
     /// Keeps the frames of hot code of a believed stack, out of the image that it was read from.
-    pub(crate) fn capture(
-        &mut self,
-        frames: &[RawFrame],
-        image: &Image,
-        memory: &dyn Memory,
-        moment: (&Layout, &CodeCache),
-    ) {
-        if !self.is_due {
-            return;
-        }
-        let (layout, codes) = moment;
-        for (depth, frame) in frames.iter().enumerate() {
-            if self.frames.len() >= MAX_FRAMES {
-                self.truncated = true;
-                return;
-            }
-            let same = self.frame_codes.iter().filter(|code| **code == frame.code).count();
-            if !self.known.contains_key(&frame.code) || same >= MAX_FRAMES_OF_CODE {
-                continue;
-            }
-            let Some(code) = codes.peek(frame.code).map(|entry| &entry.code) else { continue };
-            let Some(offset) = code.offset_of(frame.instruction) else { continue };
-            let Some(bytes) = frame_bytes(frame, code, image, memory, layout) else { continue };
-            self.frames.push(LiveFrame { hot: 0, addr: frame.addr, offset, is_leaf: depth == 0, bytes });
-            self.frame_codes.push(frame.code);
+    pub(crate) fn capture(&mut self, frames: &[RawFrame], source: &FrameSource<'_>) {
+        if self.is_due {
+            self.frames.capture(frames, source, |code| self.known.contains_key(&code));
         }
     }
 
@@ -196,7 +169,8 @@ impl Tracker {
         self.looked_ns = moment.now_ns;
         let planned = self.plan(moment);
         let copied = !planned.is_empty() && self.image.fill(moment.memory).is_ok();
-        let is_pair = copied && self.looks % PAIR_EVERY == 0 && moment.layout.adaptive.counter.is_some();
+        let is_pair =
+            copied && self.looks.is_multiple_of(PAIR_EVERY) && moment.layout.adaptive.counter.is_some();
         let is_pair = is_pair && self.second.fill(moment.memory).is_ok();
         if copied {
             let hot: Vec<HotCode> =
@@ -204,8 +178,9 @@ impl Tracker {
             self.collect(&hot, moment);
             self.looks += 1;
         }
-        if self.looks % FADE_EVERY == 0 {
+        if self.looks.is_multiple_of(FADE_EVERY) {
             self.heat.fade();
+            self.refused.clear();
         }
         self.spent(begun.elapsed());
     }
@@ -222,7 +197,7 @@ impl Tracker {
         let (mut bytes, mut fresh) = (0, 0);
         for (addr, heat) in self.heat.hottest(MAX_HOT) {
             let is_new = !self.known.contains_key(&addr);
-            if is_new && fresh == MAX_NEW {
+            if (is_new && fresh == MAX_NEW) || self.refused.contains(&addr) {
                 continue;
             }
             let Ok(entry) = moment.codes.get(moment.memory, moment.layout, addr, moment.tables) else {
@@ -252,12 +227,26 @@ impl Tracker {
         let addr = planned.addr;
         let image = std::mem::take(&mut self.image);
         let second = std::mem::take(&mut self.second);
-        let hot = self.decode_copy(planned, &image, is_pair.then_some(&second), moment);
+        let Some(copy) = image.range(planned.range) else {
+            // Not copied because of another range, or because it is not mapped any more.
+            if image.first_unread() == Some(planned.range) {
+                self.forget(addr);
+            }
+            (self.image, self.second) = (image, second);
+            return None;
+        };
+        let entry = moment.codes.peek(addr);
+        let is_same = entry.is_some_and(|entry| entry.code.is_header_of(moment.layout, copy));
+        let hot = match is_same {
+            true => self.decode_copy(planned, copy, is_pair.then_some(&second), moment),
+            false => None,
+        };
         (self.image, self.second) = (image, second);
-        if hot.is_none() {
-            // Gone, or no code object any more.
+        if !is_same {
             self.forget(addr);
             moment.codes.distrust(std::iter::once(addr));
+        } else if hot.is_none() {
+            self.refused.insert(addr);
         }
         hot
     }
@@ -265,16 +254,12 @@ impl Tracker {
     fn decode_copy(
         &mut self,
         planned: &Planned,
-        image: &Image,
+        copy: &[u8],
         second: Option<&Image>,
         moment: &mut Moment<'_>,
     ) -> Option<HotCode> {
         let Planned { addr, heat, function, .. } = *planned;
-        let copy = image.range(planned.range)?;
         let code = &moment.codes.peek(addr)?.code;
-        if !code.is_header_of(moment.layout, copy) {
-            return None;
-        }
         let read;
         let bytecode = match planned.bytecode {
             Some(at) => copy.get(at..)?,
@@ -352,19 +337,7 @@ impl Tracker {
     }
 
     fn collect(&mut self, hot: &[HotCode], moment: &mut Moment<'_>) {
-        let mut frames = std::mem::take(&mut self.frames);
-        let codes = std::mem::take(&mut self.frame_codes);
-        let mut positions = codes
-            .iter()
-            .map(|code| hot.iter().position(|hot| hot.addr == *code))
-            .collect::<Vec<_>>()
-            .into_iter();
-        // Frames of code that is not hot (any more) are left out.
-        frames.retain_mut(|frame| {
-            let position = positions.next().flatten();
-            frame.hot = position.unwrap_or(0);
-            position.is_some()
-        });
+        let frames = self.frames.take(hot);
         let mut look = Look {
             memory: moment.memory,
             layout: moment.layout,
@@ -417,26 +390,4 @@ fn now(planned: &Planned, bytecode: &[u8], parts: &CodeParts, forms: &Forms) -> 
     }
     let form = |number: usize| parts.instructions[number].name;
     parts.sites.iter().map(|site| SiteView { form: form(site.instruction), ..SiteView::default() }).collect()
-}
-
-/// The bytes of a frame: its fixed part from the image, and what the image has of the rest. Frames that
-/// live outside the data stack are completed from memory if they have not changed meanwhile.
-fn frame_bytes(
-    frame: &RawFrame,
-    code: &Code,
-    image: &Image,
-    memory: &dyn Memory,
-    layout: &Layout,
-) -> Option<Vec<u8>> {
-    let fixed = layout.frame.size;
-    let whole =
-        code.frame_words().map_or(fixed, |words| words as usize * 8).clamp(fixed, MAX_FRAME.max(fixed));
-    if let Some(bytes) = image.at(0..image.len(), frame.addr, whole) {
-        return Some(bytes.to_vec());
-    }
-    let copied = image.at(0..image.len(), frame.addr, fixed)?;
-    match memory.read_bytes(frame.addr, whole) {
-        Ok(bytes) if bytes.starts_with(copied) => Some(bytes),
-        _ => Some(copied.to_vec()),
-    }
 }

@@ -107,6 +107,7 @@ const CODE: CodeOffsets = CodeOffsets {
     names: 32,
     flags: 48,
     executors: None,
+    monitoring: None,
     linetable: 136,
     linetable_format: LineTableFormat::Locations,
     localsplusnames: 96,

@@ -80,6 +80,7 @@ pub(super) const LAYOUT: Layout = Layout {
         argcount: 52,
         firstlineno: 68,
         bytecode: Bytecode::Inline(192),
+        monitoring: Some(Monitoring { data: 168, lines: 40, lines_are_sized: Some(false), opcodes: 56 }),
         // co_framesize
         frame_words: Some(FrameWords::Field(76)),
         // ob_size, co_consts … co_version, co_localspluskinds; co_name … co_linetable.

@@ -71,7 +71,13 @@ pub(super) const LAYOUT: Layout = Layout {
         c_tracefunc: Some(88),
         ..PREVIOUS.thread
     },
-    code: CodeOffsets { size: 200, executors: Some(152), bytecode: Bytecode::Inline(200), ..PREVIOUS.code },
+    code: CodeOffsets {
+        size: 200,
+        executors: Some(152),
+        monitoring: Some(Monitoring { data: 176, lines: 32, lines_are_sized: None, opcodes: 48 }),
+        bytecode: Bytecode::Inline(200),
+        ..PREVIOUS.code
+    },
     object: ObjectOffsets {
         dict: DictOffsets { values_first: 8, ..PREVIOUS.object.dict },
         instance_dict: InstanceDict::Inline { managed_words: 3 },
@@ -101,6 +107,7 @@ pub(super) const FREE_THREADED: Layout = Layout {
         names: 48,
         flags: 64,
         executors: Some(168),
+        monitoring: Some(Monitoring { data: 192, lines: 32, lines_are_sized: None, opcodes: 48 }),
         linetable: 152,
         localsplusnames: 112,
         localspluskinds: Some(120),

@@ -57,7 +57,12 @@ pub(super) const LAYOUT: Layout = Layout {
         stack_top: Some(StackTop::Pointer(64)),
         ..PREVIOUS.frame
     },
-    code: CodeOffsets { size: 208, bytecode: Bytecode::Inline(208), ..PREVIOUS.code },
+    code: CodeOffsets {
+        size: 208,
+        monitoring: Some(Monitoring { data: 176, lines: 96, lines_are_sized: Some(true), opcodes: 112 }),
+        bytecode: Bytecode::Inline(208),
+        ..PREVIOUS.code
+    },
     object: ObjectOffsets {
         // After ob_hash.
         tuple_ob_item: 32,
@@ -81,6 +86,7 @@ pub(super) const FREE_THREADED: Layout = Layout {
     frame: FrameOffsets { owner: Some(78), tlbc_index: Some(72), ..LAYOUT.frame },
     code: CodeOffsets {
         size: 232,
+        monitoring: Some(Monitoring { data: 192, lines: 96, lines_are_sized: Some(true), opcodes: 112 }),
         bytecode: Bytecode::Inline(232),
         tlbc: Some(224),
         ..PREVIOUS_FREE_THREADED.code

@@ -59,6 +59,10 @@ pub(super) const LAYOUT: Layout = Layout {
         size: 280,
         ..PREVIOUS.thread
     },
+    code: CodeOffsets {
+        monitoring: Some(Monitoring { data: 176, lines: 104, lines_are_sized: Some(true), opcodes: 120 }),
+        ..PREVIOUS.code
+    },
     object: ObjectOffsets { ht_cached_keys: 888, ..PREVIOUS.object },
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,
@@ -75,6 +79,10 @@ pub(super) const FREE_THREADED: Layout = Layout {
         ..LAYOUT.interpreter
     },
     thread: LAYOUT.thread,
+    code: CodeOffsets {
+        monitoring: Some(Monitoring { data: 192, lines: 104, lines_are_sized: Some(true), opcodes: 120 }),
+        ..PREVIOUS_FREE_THREADED.code
+    },
     object: ObjectOffsets { ht_cached_keys: 904, ..PREVIOUS_FREE_THREADED.object },
     opcodes: &OPCODES,
     adaptive: &ADAPTIVE,

@@ -79,6 +79,7 @@ const CODE: CodeOffsets = CodeOffsets {
     names: 64,
     flags: 36,
     executors: None,
+    monitoring: None,
     linetable: 120,
     linetable_format: LineTableFormat::Lnotab,
     localsplusnames: 72,
