@@ -68,6 +68,13 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Profile a running process until Ctrl-C, the end of --duration or of the process
     Attach(AttachArgs),
+    /// Say what is slow, which code caused it and what a fix would save
+    Advise(AdviseArgs),
+    /// Print the manual page of a rule, or all rules
+    Explain {
+        /// Code of a rule or id of a finding: SP301
+        code: Option<String>,
+    },
     /// Print the stacks of all threads, once
     Dump(DumpArgs),
     /// Show or convert a recording
@@ -111,6 +118,23 @@ pub(crate) struct AttachArgs {
     pub(crate) output: OutputArgs,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct AdviseArgs {
+    /// Recording (.slowpath) or process id; or a program behind --
+    #[arg(required_unless_present = "command", conflicts_with = "command", value_name = "FILE|PID")]
+    pub(crate) target: Option<String>,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// Show findings below the floors of saving and samples too
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Program and its arguments
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+}
+
 /// How to sample.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sampling")]
@@ -145,6 +169,11 @@ pub(crate) struct SamplingArgs {
 }
 
 impl SamplingArgs {
+    /// Whether findings are wanted.
+    pub(crate) fn advice(&self) -> bool {
+        !self.no_advice
+    }
+
     pub(crate) fn options(&self) -> SampleOptions {
         SampleOptions {
             rate: self.rate,
@@ -236,6 +265,9 @@ pub(crate) struct DumpArgs {
 pub(crate) struct ReportArgs {
     /// Recording (.slowpath)
     pub(crate) file: PathBuf,
+    /// Do not say what to do about it
+    #[arg(long)]
+    pub(crate) no_advice: bool,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
@@ -329,7 +361,7 @@ mod tests {
         for flag in ["--native", "--async", "--exact", "--cpu-budget=1%", "--mode=memory"] {
             assert!(Cli::try_parse_from(["slowpath", "attach", "1", flag]).is_err(), "{flag}");
         }
-        for command in ["top", "serve", "advise", "check", "agent", "explain", "demo"] {
+        for command in ["top", "serve", "check", "agent", "demo"] {
             assert!(Cli::try_parse_from(["slowpath", command, "1"]).is_err(), "{command}");
         }
     }
@@ -339,7 +371,7 @@ mod tests {
         let mut command = Cli::command().term_width(100);
         command.build();
         let mut text = command.render_help().to_string();
-        for name in ["run", "attach", "dump", "report", "diff", "doctor"] {
+        for name in ["run", "attach", "advise", "explain", "dump", "report", "diff", "doctor"] {
             let sub = command.find_subcommand_mut(name).expect("listed above");
             text += &format!("\n===== {name}\n{}", sub.render_help());
         }

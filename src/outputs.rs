@@ -230,6 +230,7 @@ fn copy(source: &mut dyn Source, out: &mut dyn Write) -> Result<(), FileError> {
     let mut batch = Batch {
         processes: source.processes().to_vec(),
         threads: source.threads().to_vec(),
+        evidence: source.evidence().to_vec(),
         ..Batch::default()
     };
     source.tables().take_new(&mut Mark::default(), &mut batch);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use slowpath_sampler::session::{StopFlag, Target};
 
-use super::record::{conclude, record};
+use super::record::{Show, conclude, record};
 use crate::args::{AttachArgs, Global};
 use crate::failure::{Exit, Failure, reason};
 use crate::outputs::Outputs;
@@ -14,6 +14,11 @@ use crate::signals;
 const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) fn execute(args: &AttachArgs, global: Global) -> Result<u8, Failure> {
+    profile_with(args, global, Show::Summary { advice: args.sampling.advice() })
+}
+
+/// Profiles the process and shows one side of its profile.
+pub(super) fn profile_with(args: &AttachArgs, global: Global, show: Show) -> Result<u8, Failure> {
     let mut outputs = Outputs::open(&args.output)?;
     let target = Target::attach(args.pid, PATIENCE)?;
     let stop = StopFlag::default();
@@ -23,7 +28,7 @@ pub(super) fn execute(args: &AttachArgs, global: Global) -> Result<u8, Failure> 
     if recorded.stats.samples == 0 && recorded.failure.is_none() {
         return Err(nothing_sampled(args.pid));
     }
-    conclude(recorded, outputs, global)?;
+    conclude(recorded, outputs, global, show)?;
     Ok(0)
 }
 

@@ -3,11 +3,13 @@
 use crate::args::{Cli, Command};
 use crate::failure::Failure;
 
+mod advise;
 mod attach;
 mod completions;
 mod diff;
 pub(crate) mod doctor;
 mod dump;
+mod explain;
 mod man;
 mod record;
 mod report;
@@ -19,6 +21,8 @@ pub(crate) fn execute(cli: Cli) -> Result<u8, Failure> {
     match cli.command {
         Command::Run(args) => run::execute(&args, global),
         Command::Attach(args) => attach::execute(&args, global),
+        Command::Advise(args) => advise::execute(args, global),
+        Command::Explain { code } => explain::execute(code.as_deref(), global),
         Command::Dump(args) => dump::execute(&args, global),
         Command::Report(args) => report::execute(args, global),
         Command::Diff(args) => diff::execute(&args, global),

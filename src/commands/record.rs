@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use slowpath_profile::file;
+use slowpath_profile::file::{self, FileError};
+use slowpath_profile::view::Filter;
 use slowpath_profile::{Source, Stats};
 use slowpath_sampler::options::SampleOptions;
 use slowpath_sampler::session::{End, Progress, StopFlag, Target};
@@ -11,10 +12,40 @@ use crate::args::Global;
 use crate::failure::Failure;
 use crate::format::Format;
 use crate::output::text::{Style, bytes, escaped, wrap};
-use crate::output::{summary, tell};
+use crate::output::{advice, summary, tell};
 use crate::outputs::{Outputs, Written, write};
 use crate::progress::RecordingLine;
 use crate::recording::{Recording, ends_early};
+
+/// What people are shown of a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Show {
+    /// What was measured and the hottest functions; then, unless it was declined, the findings.
+    Summary { advice: bool },
+    /// The findings alone; with `all`, those below the floors too.
+    Findings { all: bool },
+}
+
+impl Show {
+    /// The text.
+    pub(super) fn render(
+        self,
+        source: &mut dyn Source,
+        filter: &Filter,
+        style: Style,
+        verbose: bool,
+    ) -> Result<String, FileError> {
+        let (mut text, findings, all) = match self {
+            Self::Summary { advice } => (summary::render(source, filter, style, verbose)?, advice, false),
+            Self::Findings { all } => (String::new(), true, all),
+        };
+        // What nobody looked at is not judged: an old recording is shown as it always was.
+        if findings && (self != (Self::Summary { advice: true }) || !source.evidence().is_empty()) {
+            text += &advice::render(&slowpath_advisor::advise(source)?, style, all);
+        }
+        Ok(text)
+    }
+}
 
 /// A recording that is over.
 pub(super) struct Recorded {
@@ -54,7 +85,12 @@ pub(super) fn record(
 
 /// Writes the outputs and prints the summary. The first failure is returned after everything that
 /// could be done was done.
-pub(super) fn conclude(recorded: Recorded, mut outputs: Outputs, global: Global) -> Result<(), Failure> {
+pub(super) fn conclude(
+    recorded: Recorded,
+    mut outputs: Outputs,
+    global: Global,
+    show: Show,
+) -> Result<(), Failure> {
     let Recorded { mut source, mut stats, kept, warnings, failure } = recorded;
     let style = Style::of_stderr(global);
     let (mut written, mut failures) = (Vec::from_iter(kept), Vec::from_iter(failure));
@@ -65,7 +101,7 @@ pub(super) fn conclude(recorded: Recorded, mut outputs: Outputs, global: Global)
         for warning in &warnings {
             tell(&format!("{} {}\n", style.warn("slowpath:"), escaped(warning)));
         }
-        match summary::render(&mut source, &outputs.filter, style, global.verbose) {
+        match show.render(&mut source, &outputs.filter, style, global.verbose) {
             Ok(text) => tell(&text),
             Err(error) => failures.push(crate::recording::unreadable(None, &error)),
         }

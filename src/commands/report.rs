@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::record::{describe, first, write_all};
+use super::record::{Show, describe, first, write_all};
 use crate::args::{Global, OutputArgs, ReportArgs};
 use crate::failure::Failure;
 use crate::output::text::Style;
-use crate::output::{print, summary, tell};
+use crate::output::{print, tell};
 use crate::outputs::Outputs;
 use crate::recording::{open_telling, unreadable};
 
@@ -26,7 +26,8 @@ pub(super) fn execute(args: ReportArgs, global: Global) -> Result<u8, Failure> {
     write_all(&mut outputs, &mut source, &mut written, &mut failures);
     failures.extend(outputs.write_stats(slowpath_profile::Source::stats(&source)).err());
     if outputs.files.is_empty() {
-        let text = summary::render(&mut source, &outputs.filter, Style::of_stdout(global), global.verbose);
+        let show = Show::Summary { advice: !args.no_advice };
+        let text = show.render(&mut source, &outputs.filter, Style::of_stdout(global), global.verbose);
         print(&text.map_err(|error| unreadable(Some(&args.file), &error))?)?;
     } else if !global.quiet {
         tell(&describe(&written, false, style));

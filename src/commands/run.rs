@@ -7,7 +7,7 @@ use slowpath_sampler::process::error::{AttachError, AttachErrorKind};
 use slowpath_sampler::session::{StopFlag, Target};
 
 use super::attach::no_signals;
-use super::record::{conclude, record};
+use super::record::{Show, conclude, record};
 use crate::args::{Global, RunArgs};
 use crate::failure::{Exit, Failure, reason};
 use crate::output::tell;
@@ -24,9 +24,14 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 const LONG_ENOUGH: Duration = Duration::from_secs(2);
 
 pub(super) fn execute(args: &RunArgs, global: Global) -> Result<u8, Failure> {
+    profile_with(args, global, Show::Summary { advice: args.sampling.advice() })
+}
+
+/// Runs the program and shows one side of its profile.
+pub(super) fn profile_with(args: &RunArgs, global: Global, show: Show) -> Result<u8, Failure> {
     let outputs = Outputs::open(&args.output)?;
     let program = Program::start(&args.command)?;
-    let result = profile(&program, args, outputs, global);
+    let result = profile(&program, args, outputs, global, show);
     // Whatever became of the profile, the program runs to its end and its exit code is ours.
     let pid = program.id();
     let code = program.wait().map_err(|error| lost(pid, &error));
@@ -34,7 +39,13 @@ pub(super) fn execute(args: &RunArgs, global: Global) -> Result<u8, Failure> {
     Ok(u8::try_from(code?).unwrap_or(1))
 }
 
-fn profile(program: &Program, args: &RunArgs, mut outputs: Outputs, global: Global) -> Result<(), Failure> {
+fn profile(
+    program: &Program,
+    args: &RunArgs,
+    mut outputs: Outputs,
+    global: Global,
+    show: Show,
+) -> Result<(), Failure> {
     if let Some(pid) = program.pid() {
         signals::forward_to(pid).map_err(|error| no_signals(&error))?;
     }
@@ -54,7 +65,7 @@ fn profile(program: &Program, args: &RunArgs, mut outputs: Outputs, global: Glob
         }
         return Ok(());
     }
-    conclude(recorded, outputs, global)
+    conclude(recorded, outputs, global, show)
 }
 
 /// Tries until the program is ready to be read; `None` if it ends before. A wrapper that executes

@@ -7,6 +7,7 @@ use terminal_size::{Width, terminal_size_of};
 use crate::args::{ColorWhen, Global};
 use crate::failure::{Failure, reason};
 
+pub(crate) mod advice;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod dump;

@@ -1,0 +1,86 @@
+//! The whole judgement: every rule on every process.
+
+use slowpath_profile::evidence::ProcessEvidence;
+use slowpath_profile::file::FileError;
+use slowpath_profile::finding::{FINDINGS_SCHEMA, Findings, RuleVerdict, VerdictKind};
+use slowpath_profile::ids::Id;
+use slowpath_profile::{ProcessId, Source};
+
+use crate::context::Context;
+use crate::merge::Merger;
+use crate::rule::{Rule, Verdict};
+use crate::rules;
+use crate::target::Target;
+use crate::weight::Weight;
+
+/// Fewer samples than this say nothing.
+const ENOUGH_SAMPLES: u64 = 30;
+
+/// Judges a profile: reads its samples once.
+pub fn advise(source: &mut dyn Source) -> Result<Findings, FileError> {
+    let weight = Weight::collect(source)?;
+    let source: &dyn Source = source;
+    let mut findings = Findings {
+        schema: FINDINGS_SCHEMA.into(),
+        slowpath: env!("CARGO_PKG_VERSION").into(),
+        samples: weight.total(),
+        ..Findings::default()
+    };
+    if weight.total() < ENOUGH_SAMPLES {
+        let reason =
+            format!("{} samples with a stack are too few; {ENOUGH_SAMPLES} are needed", weight.total());
+        let cannot = |rule: &Rule| outcome(rule, VerdictKind::CannotTell, &reason);
+        findings.verdicts = rules::all().iter().map(cannot).collect();
+        return Ok(findings);
+    }
+    let nothing = ProcessEvidence::default();
+    let mut merger = Merger::default();
+    let mut outcomes: Vec<Option<RuleVerdict>> = vec![None; rules::all().len()];
+    for (at, process) in source.processes().iter().enumerate() {
+        let id = ProcessId::from_index(at);
+        let evidence = source.evidence().iter().find(|known| known.process == id).unwrap_or(&nothing);
+        let target = Target::of(process, evidence);
+        let context = Context::new(source.tables(), id, target, evidence, &weight);
+        let name = format!("{}{}", process.python, if target.jit { " (JIT)" } else { "" });
+        if !findings.python.contains(&name) {
+            findings.python.push(name);
+        }
+        for (rule, known) in rules::all().iter().zip(&mut outcomes) {
+            let new = judge(&context, rule, &mut merger);
+            // Of several processes, the one that says most is told.
+            if known.as_ref().is_none_or(|known| weight_of(new.verdict) > weight_of(known.verdict)) {
+                *known = Some(new);
+            }
+        }
+    }
+    findings.verdicts = outcomes.into_iter().flatten().collect();
+    (findings.findings, findings.minor, findings.joint) = merger.findings(&weight);
+    Ok(findings)
+}
+
+fn judge(context: &Context<'_>, rule: &Rule, merger: &mut Merger) -> RuleVerdict {
+    if let Err(reason) = (rule.holds)(context.target) {
+        return outcome(rule, VerdictKind::NotApplicable, reason);
+    }
+    match (rule.check)(context) {
+        Verdict::Clear => outcome(rule, VerdictKind::Clear, ""),
+        Verdict::CannotTell(reason) => outcome(rule, VerdictKind::CannotTell, &reason),
+        Verdict::Found(drafts) => {
+            let found = merger.add(context, *rule, drafts);
+            outcome(rule, if found { VerdictKind::Found } else { VerdictKind::Clear }, "")
+        }
+    }
+}
+
+fn outcome(rule: &Rule, verdict: VerdictKind, reason: &str) -> RuleVerdict {
+    RuleVerdict { rule: rule.code.into(), name: rule.name.into(), verdict, reason: reason.into() }
+}
+
+fn weight_of(verdict: VerdictKind) -> u8 {
+    match verdict {
+        VerdictKind::NotApplicable => 0,
+        VerdictKind::Clear => 1,
+        VerdictKind::CannotTell => 2,
+        VerdictKind::Found => 3,
+    }
+}

@@ -1,0 +1,147 @@
+//! Which code caused it: the stores that could have, joined with the stacks that were sampled.
+//!
+//! A store is a candidate if it writes to the right thing, under a name that was seen to change, and
+//! runs at run time: what happens at import settles and is no cause. One candidate alone is the cause;
+//! of several, one that stood on a sampled stack is. Otherwise all are listed.
+
+use slowpath_profile::evidence::{KeyChange, Store, StoreKind, TypeFacts};
+use slowpath_profile::finding::{Cause, EvidenceLevel};
+
+use crate::context::Context;
+use crate::weight::Extent;
+
+/// More candidates than this help nobody.
+const LISTED: usize = 5;
+
+/// What is known of the cause.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Culprits {
+    /// The likeliest first.
+    pub causes: Vec<Cause>,
+    /// [`EvidenceLevel::Writer`] if one is the cause, else what they are worth.
+    pub level: EvidenceLevel,
+    /// How that is known, as a sentence.
+    pub how: String,
+}
+
+/// Which stores count.
+pub struct Wanted<'w> {
+    /// Kinds of stores that name what they write.
+    pub named: &'w [StoreKind],
+    /// Kinds of stores whose name the bytecode may not tell.
+    pub dynamic: &'w [StoreKind],
+    /// Names that were seen to change; empty if none was.
+    pub changed: &'w [KeyChange],
+    /// What is written to, for people: `shop.models.Model`.
+    pub owner: &'w str,
+    /// Whether a store writes to the right thing.
+    pub fits: &'w dyn Fn(&Store) -> bool,
+}
+
+/// Finds the cause.
+pub fn find(context: &Context<'_>, wanted: &Wanted<'_>) -> Culprits {
+    let mut found: Vec<(&Store, u64)> = candidates(context, wanted)
+        .map(|store| (store, context.samples(&Extent::Under(vec![store.function]))))
+        .collect();
+    found.sort_by_key(|(store, samples)| (std::cmp::Reverse(*samples), store.function, store.offset));
+    found.dedup_by_key(|(store, _)| (store.function, store.span.line, store.name.clone()));
+    let searched = context.evidence.searched;
+    let seen = found.iter().filter(|(_, samples)| *samples > 0).count();
+    let named = !wanted.changed.is_empty();
+    let (kept, level, how) = match (found.len(), seen) {
+        (0, _) => return Culprits { level: EvidenceLevel::Dynamics, ..Culprits::default() },
+        (1, _) if named || seen == 1 => (
+            1,
+            EvidenceLevel::Writer,
+            format!("only store that could do it, in {searched} searched functions"),
+        ),
+        (1, _) => (1, EvidenceLevel::Dynamics, "the only store found, but it was not seen to run".into()),
+        (all, 1) => (
+            1,
+            EvidenceLevel::Writer,
+            format!("of {all} stores that could do it, the only one that was seen on a stack"),
+        ),
+        (all, _) => (all, EvidenceLevel::Dynamics, format!("one of {all} stores that could do it")),
+    };
+    let causes =
+        found.iter().take(kept.min(LISTED)).map(|(store, samples)| cause(context, wanted, store, *samples));
+    Culprits { causes: causes.collect(), level, how }
+}
+
+fn candidates<'c>(context: &'c Context<'_>, wanted: &'c Wanted<'_>) -> impl Iterator<Item = &'c Store> {
+    let stores = context.evidence.stores.iter().filter(|store| !store.at_import);
+    stores.filter(|store| {
+        let dynamic = wanted.dynamic.contains(&store.kind);
+        if !dynamic && !wanted.named.contains(&store.kind) {
+            return false;
+        }
+        let changed =
+            wanted.changed.is_empty() || wanted.changed.iter().any(|change| change.name == store.name);
+        (changed || (dynamic && store.name.is_empty())) && (wanted.fits)(store)
+    })
+}
+
+fn cause(context: &Context<'_>, wanted: &Wanted<'_>, store: &Store, samples: u64) -> Cause {
+    let seen = match samples {
+        0 => String::new(),
+        1 => "; that function was on 1 sampled stack".into(),
+        n => format!("; that function was on {n} sampled stacks"),
+    };
+    let what = if wanted.changed.iter().any(|change| change.name == store.name) {
+        "it stores to a name that was seen to change"
+    } else {
+        "it stores to it"
+    };
+    let symbol = match store.name.as_str() {
+        "" => wanted.owner.to_owned(),
+        name => format!("{}.{name}", wanted.owner),
+    };
+    Cause {
+        place: context.place(store.function, store.span),
+        statement: statement(store),
+        symbol,
+        how: format!("{what}{seen}"),
+        is_exact: false,
+    }
+}
+
+/// The statement as far as the bytecode tells it.
+pub fn statement(store: &Store) -> String {
+    let target = if store.target.is_empty() { "…" } else { &store.target };
+    let name = if store.name.is_empty() { "…" } else { &store.name };
+    match store.kind {
+        StoreKind::Global => format!("{name} = …"),
+        StoreKind::DeleteGlobal => format!("del {name}"),
+        StoreKind::Attribute => format!("{target}.{name} = …"),
+        StoreKind::DeleteAttribute => format!("del {target}.{name}"),
+        StoreKind::Setattr => format!("setattr({target}, {}, …)", quoted(&store.name)),
+        StoreKind::Delattr => format!("delattr({target}, {})", quoted(&store.name)),
+        StoreKind::GlobalsItem => format!("globals()[{}] = …", quoted(&store.name)),
+        StoreKind::DictItem => format!("{target}.__dict__[{}] = …", quoted(&store.name)),
+        StoreKind::DictRead => format!("{target}.__dict__"),
+        StoreKind::DictReplaced => format!("{target}.__dict__ = …"),
+        StoreKind::Exec => "exec(…)".into(),
+        StoreKind::ClassBody => format!("class {name}"),
+    }
+}
+
+fn quoted(name: &str) -> String {
+    if name.is_empty() { "…".into() } else { format!("'{name}'") }
+}
+
+/// Whether a store writes to the class itself, not to an instance: `cls.x`, `type(self).x`,
+/// `self.__class__.x`, `Model.x`.
+pub fn writes_to_class(store: &Store, ty: &TypeFacts) -> bool {
+    let target = store.target.as_str();
+    let last = target.rsplit('.').next().unwrap_or_default();
+    let name = ty.name.rsplit('.').next().unwrap_or_default();
+    matches!(target, "cls" | "klass" | "mcs")
+        || target.starts_with("type(")
+        || last == "__class__"
+        || last == name
+}
+
+/// The same where nothing is said of the target: `setattr(target, …)`.
+pub fn may_write_to_class(store: &Store, ty: &TypeFacts) -> bool {
+    store.target.is_empty() || writes_to_class(store, ty)
+}

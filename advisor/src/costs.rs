@@ -1,0 +1,168 @@
+//! What a lost optimization costs: tables of measured ratios, one file per version.
+//!
+//! A ratio is slow time over fast time of the same work, measured by the project's own bench with
+//! everything but the suspected cause equal. A table holds what was clearly slower; what is not in it
+//! costs nothing there, and no rule reports it.
+//!
+//! Invariants:
+//! - tables are data: nothing here knows a version but the list of files;
+//! - a build that was not measured gets intervals twice as wide.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::target::Target;
+
+/// A ratio of slow to fast time and its 90 % interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ratio {
+    /// Median.
+    pub median: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+impl Ratio {
+    /// A ratio that is not from a table.
+    pub const fn new(median: f64, low: f64, high: f64) -> Self {
+        Self { median, low, high }
+    }
+
+    /// An interval twice as wide, in terms of factors.
+    #[must_use]
+    pub fn widened(self) -> Self {
+        let Self { median, low, high } = self;
+        Self { median, low: low * low / median, high: high * high / median }
+    }
+
+    fn is_sound(self) -> bool {
+        let Self { median, low, high } = self;
+        0.0 < low && low <= median && median <= high && high.is_finite()
+    }
+}
+
+/// The table of one version, as its file is written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// `3.13`.
+    pub python: String,
+    /// On what it was measured: machine and build.
+    #[serde(default)]
+    pub build: String,
+    /// The command that makes it.
+    #[serde(default)]
+    pub command: String,
+    /// Median, lower and upper end by cost key, without the just-in-time compiler.
+    #[serde(default)]
+    pub off: BTreeMap<String, [f64; 3]>,
+    /// The same with it.
+    #[serde(default)]
+    pub jit: BTreeMap<String, [f64; 3]>,
+}
+
+const FILES: [(&str, &str); 8] = [
+    ("3.8", include_str!("costs/3.8.toml")),
+    ("3.9", include_str!("costs/3.9.toml")),
+    ("3.10", include_str!("costs/3.10.toml")),
+    ("3.11", include_str!("costs/3.11.toml")),
+    ("3.12", include_str!("costs/3.12.toml")),
+    ("3.13", include_str!("costs/3.13.toml")),
+    ("3.14", include_str!("costs/3.14.toml")),
+    ("3.15", include_str!("costs/3.15.toml")),
+];
+
+static TABLES: LazyLock<BTreeMap<&'static str, Table>> = LazyLock::new(|| {
+    let read = |(version, text): &(&'static str, &str)| (*version, toml::from_str(text).unwrap_or_default());
+    FILES.iter().map(read).collect()
+});
+
+/// The tables of one interpreter.
+#[derive(Clone, Copy, Debug)]
+pub struct Costs {
+    target: Target,
+    table: Option<&'static Table>,
+}
+
+impl Costs {
+    /// What is known of an interpreter.
+    pub fn of(target: Target) -> Self {
+        let version = format!("{}.{}", target.version.0, target.version.1);
+        Self { target, table: TABLES.get(version.as_str()) }
+    }
+
+    /// The ratio of a cost key; `None` if it costs nothing that was measured.
+    pub fn ratio(&self, key: &str) -> Option<Ratio> {
+        let table = self.table?;
+        let part = if self.target.jit { &table.jit } else { &table.off };
+        let [median, low, high] = *part.get(key)?;
+        let ratio = Ratio { median, low, high };
+        let ratio = if self.target.is_measured() { ratio } else { ratio.widened() };
+        ratio.is_sound().then_some(ratio)
+    }
+
+    /// Where ratios are from: `cost table 3.13, x86-64 (without PGO)`.
+    pub fn basis(&self) -> String {
+        match self.table {
+            Some(table) if table.build.is_empty() => format!("cost table {}", table.python),
+            Some(table) => format!("cost table {}, {}", table.python, table.build),
+            None => "no cost table".into(),
+        }
+    }
+}
+
+/// All cost keys of all tables, for those who make and check them.
+pub fn keys() -> Vec<&'static str> {
+    let tables = TABLES.values().flat_map(|table| table.off.keys().chain(table.jit.keys()));
+    let mut keys: Vec<&str> = tables.map(String::as_str).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_is_sound() {
+        for (version, text) in FILES {
+            let table: Table = toml::from_str(text).unwrap_or_else(|error| panic!("{version}: {error}"));
+            assert_eq!(table.python, version);
+            assert!(!table.off.is_empty(), "{version}");
+            for (key, [median, low, high]) in table.off.iter().chain(&table.jit) {
+                let ratio = Ratio::new(*median, *low, *high);
+                assert!(ratio.is_sound(), "{version} {key}");
+                assert!(*median > 1.0, "{version} {key}: what costs nothing is left out");
+            }
+        }
+    }
+
+    #[test]
+    fn what_costs_nothing_is_in_no_table() {
+        let at = |minor, jit| Costs::of(Target { version: (3, minor), jit, ..Target::default() });
+        for minor in 11..=15 {
+            assert_eq!(at(minor, false).ratio("load_global.rebound"), None, "3.{minor}");
+            assert!(at(minor, false).ratio("load_global.keys").is_some(), "3.{minor}");
+        }
+        assert!(at(9, false).ratio("load_global.rebound").is_some());
+        assert!(at(15, true).ratio("load_global.rebound").is_some());
+        for minor in 8..=12 {
+            assert_eq!(at(minor, false).ratio("attr.out_of_versions"), None, "3.{minor}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_build_is_twice_as_uncertain() {
+        let target = Target { version: (3, 13), ..Target::default() };
+        let known = Costs::of(target).ratio("attr.out_of_versions").unwrap();
+        let unknown = Costs::of(Target { debug: true, ..target }).ratio("attr.out_of_versions").unwrap();
+        let width = |ratio: Ratio| (ratio.high / ratio.low).ln();
+        assert!((width(unknown) / width(known) - 2.0).abs() < 0.01);
+        assert_eq!(Costs::of(Target::default()).ratio("attr.out_of_versions"), None);
+    }
+}

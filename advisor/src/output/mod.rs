@@ -1,0 +1,1 @@
+//! Forms in which findings leave slowpath for other tools.

@@ -1,0 +1,136 @@
+//! What several rules share.
+
+use slowpath_profile::evidence::{Namespace, NamespaceRef, OpFamily, TypeFacts};
+use slowpath_profile::finding::EvidenceLevel;
+
+use crate::cause::Culprits;
+use crate::context::{Context, HotSite};
+use crate::oracle::Reason;
+use crate::rule::{Charge, Draft, Verdict};
+
+/// What is said where instructions were not looked at.
+pub(super) const NO_SITES: &str = "no hot instruction was looked at";
+
+/// [`Verdict::CannotTell`] unless hot instructions were looked at.
+pub(super) fn need_sites(context: &Context<'_>) -> Option<Verdict> {
+    context.sites.is_empty().then(|| Verdict::CannotTell(NO_SITES.into()))
+}
+
+/// Adds what was found of the cause to the chain.
+pub(super) fn blame(draft: &mut Draft, culprits: Culprits, otherwise: EvidenceLevel) {
+    draft.level = if culprits.causes.is_empty() { otherwise } else { culprits.level };
+    if !culprits.causes.is_empty() {
+        draft.because(culprits.level, culprits.how);
+    }
+    draft.causes = culprits.causes;
+}
+
+/// Instructions that find globals of this module: in its own code, and as its attributes.
+pub(super) fn users_of<'c, 'a>(
+    context: &'c Context<'a>,
+    wanted: NamespaceRef,
+    namespace: &'c Namespace,
+) -> impl Iterator<Item = &'c HotSite<'a>> {
+    context.sites.iter().filter(move |hot| match hot.site.family {
+        OpFamily::LoadGlobal => hot.code.globals == Some(wanted) || namespace.is_builtins,
+        OpFamily::LoadAttr => hot
+            .site
+            .operands
+            .iter()
+            .any(|operand| operand.value == slowpath_profile::evidence::Value::Module(wanted)),
+        _ => false,
+    })
+}
+
+/// The name of a module for people.
+pub(super) fn module(namespace: &Namespace) -> String {
+    match namespace.module.as_str() {
+        "" if namespace.is_builtins => "builtins".into(),
+        "" => "a module without name".into(),
+        name => name.to_owned(),
+    }
+}
+
+/// Sites that the oracle refuses for one of these reasons, grouped by what they have in common.
+pub(super) struct Group<'c, 'a> {
+    /// The class or other thing that they have in common, for people.
+    pub(super) about: String,
+    /// The class, if it is one.
+    pub(super) ty: Option<&'a TypeFacts>,
+    /// The reason.
+    pub(super) reason: Reason,
+    /// The name of the attribute, if all share it.
+    pub(super) name: String,
+    /// The sites, each with the share of looks that met such an object.
+    pub(super) sites: Vec<(&'c HotSite<'a>, f64)>,
+}
+
+/// Collects generic sites of some families that are refused for one of some reasons. With `by_name`,
+/// different attributes of a class are different groups.
+pub(super) fn refused<'c, 'a>(
+    context: &'c Context<'a>,
+    families: &[OpFamily],
+    reasons: &[Reason],
+    by_name: bool,
+) -> Vec<Group<'c, 'a>> {
+    let mut groups = Vec::<Group<'c, 'a>>::new();
+    for hot in context.sites_of(families) {
+        let Some((reason, operand, share)) = hot.refusal() else { continue };
+        if !reasons.contains(&reason) || !(hot.is_generic() || hot.is_compiled() || is_slow_form(hot)) {
+            continue;
+        }
+        let ty = operand.and_then(|operand| match operand.value {
+            slowpath_profile::evidence::Value::Instance(ty)
+            | slowpath_profile::evidence::Value::Class(ty) => context.ty(ty),
+            _ => None,
+        });
+        let about = ty.map_or_else(|| context.qualname(hot.code.function).to_owned(), TypeFacts::full_name);
+        let name = if by_name { hot.site.name.clone() } else { String::new() };
+        let known = groups
+            .iter_mut()
+            .find(|group| group.about == about && group.reason == reason && (!by_name || group.name == name));
+        match known {
+            Some(group) => group.sites.push((hot, share)),
+            None => groups.push(Group { about, ty, reason, name, sites: vec![(hot, share)] }),
+        }
+    }
+    groups
+}
+
+/// Forms whose names say "specialised" and that are as slow as the general way.
+fn is_slow_form(hot: &HotSite<'_>) -> bool {
+    const SLOW: [&str; 8] = [
+        "CALL_NON_PY_GENERAL",
+        "CALL_PY_GENERAL",
+        "CALL_KW_NON_PY",
+        "LOAD_ATTR_GETATTRIBUTE_OVERRIDDEN",
+        "LOAD_ATTR_PROPERTY",
+        "BINARY_SUBSCR_GETITEM",
+        "BINARY_OP_SUBSCR_GETITEM",
+        "FOR_ITER_VIRTUAL",
+    ];
+    SLOW.contains(&hot.site.form())
+}
+
+/// Charges for the sites of a group.
+pub(super) fn charges(context: &Context<'_>, group: &Group<'_, '_>, key: &'static str) -> Vec<Charge> {
+    let charge = |(hot, share): &(&HotSite<'_>, f64)| {
+        let form = if hot.site.form().is_empty() { "general instruction" } else { hot.site.form() };
+        Charge::of_site(context, hot, key)
+            .weighing(*share)
+            .in_state(format!("{form}, {}", group.reason.code()))
+    };
+    group.sites.iter().map(charge).collect()
+}
+
+/// The sentence of the oracle, as a link of the chain.
+pub(super) fn oracle_says(draft: &mut Draft, reason: Reason) {
+    draft.because(
+        EvidenceLevel::State,
+        format!(
+            "the decision of CPython's specialiser, made again for what was seen there, is no ({}): {}",
+            reason.code(),
+            reason.sentence()
+        ),
+    );
+}

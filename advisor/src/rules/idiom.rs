@@ -1,0 +1,121 @@
+//! Idioms: slow ways to do a thing that the library itself shows on the stacks.
+//!
+//! None of them is found by its text. The functions of the library that do the work must own samples,
+//! and the code that called them is the place to change.
+
+use rustc_hash::FxHashMap;
+use slowpath_profile::finding::{Cause, EvidenceLevel, Fix};
+use slowpath_profile::{FunctionId, Span, ThreadState};
+
+use super::sp303_hooks::is_library;
+use crate::context::Context;
+use crate::rule::{Charge, Cost, Draft, Verdict};
+use crate::weight::Extent;
+
+/// A slow way to do a thing.
+pub(super) struct Idiom {
+    /// Cost key.
+    pub(super) key: &'static str,
+    /// Files of the library, by their ends, and functions in them.
+    pub(super) callees: &'static [(&'static str, &'static [&'static str])],
+    /// What is slow, as a title.
+    pub(super) title: &'static str,
+    /// What was called, for the chain.
+    pub(super) what: &'static str,
+    /// Count only samples in those functions themselves, not in what they call.
+    pub(super) own: bool,
+    /// For which versions it holds.
+    pub(super) applies: &'static str,
+    /// What to do.
+    pub(super) fix: fn() -> Fix,
+}
+
+/// One place that called a function of the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Caller {
+    pub(super) function: FunctionId,
+    pub(super) line: Option<u32>,
+}
+
+/// Finds all places that use it.
+pub(super) fn check(context: &Context<'_>, idiom: &Idiom) -> Verdict {
+    let callees: Vec<FunctionId> =
+        idiom.callees.iter().flat_map(|(file, names)| context.functions_named(file, names)).collect();
+    if callees.is_empty() {
+        return Verdict::Clear;
+    }
+    let found = callers(context, &callees, idiom.own);
+    Verdict::of(found.into_iter().map(|(caller, atoms)| draft(context, idiom, caller, atoms)).collect())
+}
+
+/// Samples under functions of the library by the place in the program that called them. Import of
+/// modules is left out: it happens once.
+pub(super) fn callers(context: &Context<'_>, callees: &[FunctionId], own: bool) -> Vec<(Caller, Vec<u32>)> {
+    let mut found = FxHashMap::<Caller, Vec<u32>>::default();
+    for (at, atom) in context.weight.atoms().iter().enumerate() {
+        if atom.process != context.process || atom.state != ThreadState::Running || atom.in_gc {
+            continue;
+        }
+        let frames: Vec<_> = context
+            .tables
+            .frames_of(atom.stack)
+            .filter_map(|frame| context.tables.frames.get(frame))
+            .collect();
+        let innermost = frames.first().is_some_and(|frame| callees.contains(&frame.function));
+        // The outermost call into it is the one that the program made.
+        let Some(call) = frames.iter().rposition(|frame| callees.contains(&frame.function)) else { continue };
+        if (own && !innermost) || frames.iter().any(|frame| is_import(context, frame.function)) {
+            continue;
+        }
+        let above = frames.get(call + 1..).unwrap_or_default();
+        let is_ours = |function| {
+            let function = context.function(function);
+            function.is_some_and(|function| !is_library(context.tables.text(function.file)))
+        };
+        let Some(caller) = above.iter().find(|frame| is_ours(frame.function)).or(above.first()) else {
+            continue;
+        };
+        let caller = Caller { function: caller.function, line: caller.span.line };
+        found.entry(caller).or_default().push(u32::try_from(at).unwrap_or(u32::MAX));
+    }
+    let mut found: Vec<_> = found.into_iter().collect();
+    found.sort_unstable_by_key(|(caller, _)| *caller);
+    found
+}
+
+fn is_import(context: &Context<'_>, function: FunctionId) -> bool {
+    let file = context.function(function).map_or("", |function| context.tables.text(function.file));
+    file.starts_with("<frozen importlib")
+}
+
+fn draft(context: &Context<'_>, idiom: &Idiom, caller: Caller, atoms: Vec<u32>) -> Draft {
+    let span = caller.line.map_or_else(Span::default, Span::of_line);
+    let place = context.place(caller.function, span);
+    let samples = context.weight.count(&atoms);
+    let mut draft = Draft {
+        about: format!("{} in {} of {}", idiom.what, place.function, place.file),
+        title: idiom.title.into(),
+        level: EvidenceLevel::Writer,
+        applies: idiom.applies.into(),
+        fix: (idiom.fix)(),
+        ..Draft::default()
+    };
+    draft.because(
+        EvidenceLevel::Writer,
+        format!("{samples} samples stand in {}, called from this line", idiom.what),
+    );
+    draft.causes.push(Cause {
+        place: place.clone(),
+        how: format!("the call of {}", idiom.what),
+        ..Cause::default()
+    });
+    draft.charges.push(Charge {
+        extent: Extent::Atoms(atoms),
+        cost: Cost::Key(idiom.key),
+        weight: 1.0,
+        place,
+        expression: String::new(),
+        state: format!("in {}", idiom.what),
+    });
+    draft
+}

@@ -1,0 +1,144 @@
+//! SP101: a global is given new values at run time, where that matters.
+
+use slowpath_profile::evidence::{KeyChange, KeyEvent, Namespace, NamespaceRef, OpFamily, StoreKind};
+use slowpath_profile::finding::EvidenceLevel;
+
+use super::common::{blame, module, users_of};
+use crate::cause::{self, Wanted};
+use crate::context::Context;
+use crate::rule::{Charge, Draft, Page, Rule, Verdict, fix};
+use crate::target::Target;
+use crate::weight::Extent;
+
+/// `_Py_MAX_ALLOWED_GLOBALS_MODIFICATIONS`: so many are tolerated by the just-in-time compiler.
+const JIT_LIMIT: u8 = 6;
+
+pub(super) const RULE: Rule = Rule {
+    code: "SP101",
+    name: "global rebound, where that is slow",
+    page: Page {
+        plain: "The program keeps giving new values to global names: a counter, a current state, a time stamp. \
+                On Python 3.8 to 3.10, and with the JIT of 3.14 and 3.15, that slows down every read of every \
+                global in the same module.\n\n\
+                On 3.11 to 3.15 without the JIT it costs nothing, and this rule is silent.",
+        mechanism: "3.8 to 3.10 keep the value of a global with the version of the whole dict, which any store \
+                    to the dict changes. The JIT builds globals into the code as constants while their dict is \
+                    not modified, and gives up on the dict for ever at the sixth modification.",
+        versions: "3.8, 3.9 and 3.10 (any store to the module's globals or to builtins); 3.14 and 3.15 with the \
+                   JIT (from the 6th store). Not 3.11 to 3.15 without it.",
+        cost: "A function that reads globals takes about 2 times as long.",
+        slow: "calls = 0\n\ndef handle(x):\n    global calls\n    calls += 1\n    return transform(x)",
+        fast: "class Stats:\n    calls = 0\n\nstats = Stats()\n\ndef handle(x):\n    stats.calls += 1\n    return transform(x)",
+        fix: "Keep what changes in one object that is never replaced: stats.calls += 1 modifies the object, not \
+              the globals. Or pass it on as an argument.",
+    },
+    holds,
+    check,
+};
+
+fn holds(target: Target) -> Result<(), &'static str> {
+    match (target.until(10), target.jit) {
+        (true, _) | (_, true) => Ok(()),
+        (false, false) => Err("without the JIT, rebinding a global costs nothing since 3.11"),
+    }
+}
+
+fn check(context: &Context<'_>) -> Verdict {
+    if context.evidence.namespaces.is_empty() {
+        return Verdict::CannotTell("no globals were observed".into());
+    }
+    let moving = context.namespaces().filter(|(_, space)| is_moving(context, space));
+    Verdict::of(moving.filter_map(|(at, space)| draft(context, at, space)).collect())
+}
+
+fn is_moving(context: &Context<'_>, namespace: &Namespace) -> bool {
+    if context.target.jit {
+        let rebound = namespace.changes.iter().any(|change| change.event == KeyEvent::Rebound);
+        return namespace.mutations.is_some_and(|mutations| mutations >= JIT_LIMIT) && rebound;
+    }
+    namespace.tag_changes.is_some_and(|(moved, looks)| moved >= 3 && moved * 4 >= looks)
+}
+
+/// The reads themselves where instructions were looked at, else the functions that use the globals.
+fn charges(context: &Context<'_>, at: NamespaceRef, namespace: &Namespace) -> Vec<Charge> {
+    const KEY: &str = "load_global.rebound";
+    let state = "the value is looked up each time";
+    let sites = users_of(context, at, namespace).filter(|hot| hot.site.family == OpFamily::LoadGlobal);
+    let sites: Vec<Charge> = sites.map(|hot| Charge::of_site(context, hot, KEY).in_state(state)).collect();
+    if !sites.is_empty() || context.target.jit {
+        return sites;
+    }
+    // Versions that have no adaptive instructions: what part of a function its globals are is not known.
+    const PART: f64 = 0.3;
+    let users = context.evidence.code.iter().filter(|code| code.globals == Some(at) && !code.uses_names);
+    let charge = |code: &slowpath_profile::evidence::CodeEvidence| {
+        let place = context.place(code.function, slowpath_profile::Span::default());
+        Charge {
+            extent: Extent::Own(code.function),
+            cost: crate::rule::Cost::Key(KEY),
+            weight: PART,
+            place,
+            expression: "reads of globals".into(),
+            state: state.into(),
+        }
+    };
+    users.map(charge).collect()
+}
+
+fn draft(context: &Context<'_>, at: NamespaceRef, namespace: &Namespace) -> Option<Draft> {
+    let charges = charges(context, at, namespace);
+    if charges.is_empty() {
+        return None;
+    }
+    let name = module(namespace);
+    let changed: Vec<KeyChange> = namespace.changes.clone();
+    let mut draft = Draft {
+        about: format!("module {name}"),
+        title: format!(
+            "globals of {name} are rebound while the program runs: all its reads of globals are slow"
+        ),
+        charges,
+        applies: "3.8-3.10, and 3.14-3.15 with the JIT; not 3.11-3.15 without it".into(),
+        fix: fix(
+            "Keep what changes in one object of the module instead of in its globals.",
+            &[
+                "-    global calls",
+                "-    calls += 1",
+                "+    stats.calls += 1          # stats = Stats(), made once",
+            ],
+            "Code that reads or imports the global by name must read the object.",
+        ),
+        ..Draft::default()
+    };
+    if let Some((moved, looks)) = namespace.tag_changes {
+        draft.because(
+            EvidenceLevel::Dynamics,
+            format!("the version of the globals of {name} had changed in {moved} of {looks} looks"),
+        );
+    }
+    if let Some(mutations) = namespace.mutations.filter(|_| context.target.jit) {
+        draft.because(
+            EvidenceLevel::State,
+            format!("the JIT has counted {mutations} stores and no longer takes these globals for constants"),
+        );
+    }
+    if !changed.is_empty() {
+        let names: Vec<&str> = changed.iter().take(5).map(|change| change.name.as_str()).collect();
+        draft.because(
+            EvidenceLevel::Dynamics,
+            format!("between looks these globals changed: {}", names.join(", ")),
+        );
+    }
+    let culprits = cause::find(
+        context,
+        &Wanted {
+            named: &[StoreKind::Global, StoreKind::DeleteGlobal, StoreKind::GlobalsItem],
+            dynamic: &[StoreKind::GlobalsItem],
+            changed: &changed,
+            owner: &name,
+            fits: &|store| store.globals == Some(at) || (store.globals.is_none() && !changed.is_empty()),
+        },
+    );
+    blame(&mut draft, culprits, EvidenceLevel::Dynamics);
+    Some(draft)
+}

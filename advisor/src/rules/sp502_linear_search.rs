@@ -1,0 +1,68 @@
+//! SP502: `in` searches a list.
+
+use slowpath_profile::evidence::{OpFamily, OperandRole, Value};
+use slowpath_profile::finding::EvidenceLevel;
+
+use super::common::need_sites;
+use crate::context::{Context, HotSite};
+use crate::rule::{Charge, Draft, Page, Rule, Verdict, everywhere, fix};
+
+pub(super) const RULE: Rule = Rule {
+    code: "SP502",
+    name: "'in' searches a list",
+    page: Page {
+        plain: "`x in items` with a list compares x with each element until one is equal. With a set or a dict \
+                it goes straight to the place. The longer the list, the larger the difference.",
+        mechanism: "list and tuple implement `in` as a linear search; set, frozenset and dict by hash, with a \
+                    specialised CONTAINS_OP since 3.13.",
+        versions: "All versions.",
+        cost: "4 to 11 times as long for a list of some ten elements; grows with the list.",
+        slow: "blocked = ['a', 'b', 'c']\nif name in blocked:\n    ...",
+        fast: "blocked = {'a', 'b', 'c'}\nif name in blocked:\n    ...",
+        fix: "Make it a set (or frozenset) once, if its elements can be hashed and their order does not matter.",
+    },
+    holds: everywhere,
+    check,
+};
+
+fn check(context: &Context<'_>) -> Verdict {
+    if let Some(verdict) = need_sites(context) {
+        return verdict;
+    }
+    // A membership test is a comparison up to 3.8.
+    let sites = context.sites_of(&[OpFamily::Contains, OpFamily::Compare]);
+    let sites = sites.filter(|hot| hot.site.family == OpFamily::Contains || hot.site.name.ends_with("in"));
+    Verdict::of(sites.filter_map(|hot| draft(context, hot)).collect())
+}
+
+/// The type of the container, if it is searched one by one in most looks.
+fn searched<'c>(context: &Context<'c>, hot: &HotSite<'_>) -> Option<&'c str> {
+    let all: u32 = hot.site.operands_as(OperandRole::Right).map(|operand| operand.looks).sum();
+    let most = hot.site.operands_as(OperandRole::Right).max_by_key(|operand| operand.looks)?;
+    let Value::Instance(ty) = most.value else { return None };
+    let name = context.ty(ty)?.name.as_str();
+    (most.looks * 2 > all && matches!(name, "list" | "tuple")).then_some(name)
+}
+
+fn draft(context: &Context<'_>, hot: &HotSite<'_>) -> Option<Draft> {
+    let kind = searched(context, hot)?;
+    let place = context.place(hot.code.function, hot.site.span);
+    let mut draft = Draft {
+        about: format!("membership test in {} line {}", place.function, place.line.unwrap_or_default()),
+        title: format!("'in' searches a {kind} element by element"),
+        level: EvidenceLevel::State,
+        charges: vec![
+            Charge::of_site(context, hot, "contains.linear").in_state(format!("linear search in a {kind}")),
+        ],
+        applies: "all versions".into(),
+        fix: fix(
+            "Make it a set once, outside of the loop.",
+            &["-blocked = ['a', 'b', 'c']", "+blocked = {'a', 'b', 'c'}"],
+            "The elements must be hashable; their order is lost.",
+        ),
+        ..Draft::default()
+    };
+    draft.because(EvidenceLevel::State, format!("the container was a {kind} in most looks"));
+    draft.because(EvidenceLevel::State, "samples stand at the test itself, so the search takes time");
+    Some(draft)
+}

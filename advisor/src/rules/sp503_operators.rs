@@ -1,0 +1,146 @@
+//! SP503: subscripts, iteration, truth tests and unpacking that have no fast form.
+
+use slowpath_profile::evidence::OpFamily;
+use slowpath_profile::finding::{Cause, EvidenceLevel, Fix};
+
+use super::common::{Group, charges, need_sites, oracle_says, refused};
+use super::sp303_hooks::is_library;
+use crate::context::Context;
+use crate::oracle::Reason;
+use crate::rule::{Draft, Page, Rule, Verdict, fix};
+use crate::target::Target;
+
+pub(super) const RULE: Rule = Rule {
+    code: "SP503",
+    name: "subscript, loop, test or unpacking without a fast way",
+    page: Page {
+        plain: "Some everyday operations have no fast way in the interpreter: a negative index, a subclass of \
+                dict (before 3.14), an object with its own `__getitem__`, `__next__`, `__bool__` or `__len__`, \
+                unpacking something that is neither a tuple nor a list. On a hot line a small change gives it one.",
+        mechanism: "BINARY_SUBSCR, FOR_ITER, TO_BOOL and UNPACK_SEQUENCE specialise for exact built-in types \
+                    only, with an index that is not negative; methods written in Python need a frame per step.",
+        versions: "3.11 and later; tests of truth since 3.13, subclasses of dict up to 3.13.",
+        cost: "Negative index 1.5 to 2.3 times, dict subclass 2.0 to 2.3, __getitem__ 4 to 5, iterator class 1.7 \
+               to 2.2, __bool__ or __len__ 4 to 6, unpacking an iterator 2.1.",
+        slow: "last = row[-1]\nwhile stack:              # an object with __len__\n    ...",
+        fast: "last = row[2]             # or: *_, last = row\nwhile stack.items:        # a list\n    ...",
+        fix: "Use the built-in type inside the loop: a positive index, a plain dict, a generator instead of an \
+              iterator class, a tuple for what is unpacked.",
+    },
+    holds,
+    check,
+};
+
+const REASONS: [Reason; 6] = [
+    Reason::NegativeIndex,
+    Reason::DictSubclass,
+    Reason::PythonGetitem,
+    Reason::PythonIterator,
+    Reason::PythonTruth,
+    Reason::OtherUnpacked,
+];
+
+fn holds(target: Target) -> Result<(), &'static str> {
+    match target.since(11) {
+        true => Ok(()),
+        false => Err("before 3.11 none of them has a fast form"),
+    }
+}
+
+fn check(context: &Context<'_>) -> Verdict {
+    if let Some(verdict) = need_sites(context) {
+        return verdict;
+    }
+    let families = [OpFamily::Subscript, OpFamily::Iterate, OpFamily::ToBool, OpFamily::Unpack];
+    let groups = refused(context, &families, &REASONS, false);
+    let ours = groups.iter().filter(|group| {
+        let body = group.ty.and_then(|ty| ty.defined_in).and_then(|body| context.function(body));
+        !body.is_some_and(|function| is_library(context.tables.text(function.file)))
+    });
+    Verdict::of(ours.map(|group| draft(context, group)).collect())
+}
+
+fn words(group: &Group<'_, '_>) -> (&'static str, String, Fix) {
+    let name = &group.about;
+    match group.reason {
+        Reason::NegativeIndex => (
+            "subscript.negative",
+            "a negative index has no fast form".into(),
+            fix(
+                "Use a positive index, or unpack.",
+                &["-    last = row[-1]", "+    first, middle, last = row"],
+                "The length must be known.",
+            ),
+        ),
+        Reason::DictSubclass => (
+            "subscript.dict_subclass",
+            format!("{name} is a subclass of dict, which this version subscripts the slow way"),
+            fix(
+                "Use a plain dict inside of the loop.",
+                &["+    table = dict(table)"],
+                "What the subclass adds is lost there.",
+            ),
+        ),
+        Reason::PythonGetitem => (
+            "subscript.getitem",
+            format!("each subscript of {name} runs Python code"),
+            fix(
+                "Subscript the container inside it directly in hot loops.",
+                &["-    grid[x]", "+    cells[x]          # cells = grid.cells"],
+                "",
+            ),
+        ),
+        Reason::PythonIterator => (
+            "iterate.python",
+            format!("each step of a loop over {name} runs a __next__ written in Python"),
+            fix(
+                "Write a generator function instead of an iterator class.",
+                &["+def rows(source):", "+    for line in source:", "+        yield parse(line)"],
+                "",
+            ),
+        ),
+        Reason::PythonTruth => (
+            "to_bool.python",
+            format!("testing {name} for truth runs Python code"),
+            fix(
+                "Test what is meant: 'is not None', or the length of the list inside.",
+                &["-    if stack:", "+    if stack.items:"],
+                "",
+            ),
+        ),
+        _ => (
+            "unpack.other",
+            format!("{name} is unpacked step by step"),
+            fix(
+                "Return a tuple where the parts are made.",
+                &["-    yield left; yield right", "+    return left, right"],
+                "",
+            ),
+        ),
+    }
+}
+
+fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Draft {
+    let (key, title, fix) = words(group);
+    let mut draft = Draft {
+        about: format!("{} of {}", group.reason.code().to_lowercase(), group.about),
+        title,
+        level: EvidenceLevel::State,
+        charges: charges(context, group, key),
+        applies: "3.11-3.15, see the page for each case".into(),
+        fix,
+        ..Draft::default()
+    };
+    oracle_says(&mut draft, group.reason);
+    if let Some(body) = group.ty.and_then(|ty| ty.defined_in) {
+        draft.level = EvidenceLevel::Writer;
+        draft.causes.push(Cause {
+            place: context.place(body, slowpath_profile::Span::default()),
+            statement: format!("class {}", group.ty.map_or("", |ty| &ty.name)),
+            symbol: group.about.clone(),
+            how: "the class that does it".into(),
+            is_exact: false,
+        });
+    }
+    draft
+}

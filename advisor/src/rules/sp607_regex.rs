@@ -1,0 +1,72 @@
+//! SP607: regular expressions compiled again and again.
+
+use super::idiom::{self, Idiom};
+use crate::context::Context;
+use crate::rule::{Page, Rule, Verdict, everywhere, fix};
+
+const OVERFLOW: Idiom = Idiom {
+    key: "idiom.re_overflow",
+    callees: &[
+        ("re/_compiler.py", &["compile", "_compile", "_code", "_compile_info"]),
+        ("re/_parser.py", &["parse", "_parse_sub", "_parse"]),
+        ("sre_compile.py", &["compile", "_compile", "_code", "_compile_info"]),
+        ("sre_parse.py", &["parse", "_parse_sub", "_parse"]),
+    ],
+    title: "regular expressions are compiled while the program runs",
+    what: "the compiler of regular expressions",
+    own: false,
+    applies: "all versions; re keeps 512 patterns",
+    fix: || {
+        fix(
+            "Compile each pattern once, at module level; do not build patterns from data.",
+            &["-    re.match('^' + name + '$', text)", "+    name == text"],
+            "Escaping and flags must stay the same.",
+        )
+    },
+};
+
+const FUNCTION: Idiom = Idiom {
+    key: "idiom.re_function",
+    callees: &[("re/__init__.py", &["_compile"]), ("re.py", &["_compile"])],
+    title: "a pattern is looked up at each call of a function of re",
+    what: "re's table of patterns",
+    own: true,
+    applies: "all versions",
+    fix: || {
+        fix(
+            "Compile the pattern once and call its methods.",
+            &["-    re.match(r'\\d+', text)", "+    DIGITS.match(text)      # DIGITS = re.compile(r'\\d+')"],
+            "",
+        )
+    },
+};
+
+pub(super) const RULE: Rule = Rule {
+    code: "SP607",
+    name: "regular expressions made anew",
+    page: Page {
+        plain: "re.match(pattern, text) keeps the last 512 patterns. A program that makes more of them, for \
+                instance from data, compiles each again and again, which takes far longer than matching. And \
+                even a kept pattern must be looked up at each call.",
+        mechanism: "re._compile looks into a dict of patterns and flags, and calls the compiler, which is \
+                    written in Python, when it is not there.",
+        versions: "All versions.",
+        cost: "73 to 108 times as long when patterns are compiled each time, 3 to 5 times for the look-up.",
+        slow: "for word in words:\n    re.search(r'\\b' + word + r'\\b', text)",
+        fast: "found = set(re.findall(r'\\w+', text))\nfor word in words:\n    word in found",
+        fix: "Compile patterns at module level, and do not make them from data: one pattern with alternatives, \
+              or no pattern at all.",
+    },
+    holds: everywhere,
+    check,
+};
+
+fn check(context: &Context<'_>) -> Verdict {
+    let mut drafts = Vec::new();
+    for idiom in [&OVERFLOW, &FUNCTION] {
+        if let Verdict::Found(found) = idiom::check(context, idiom) {
+            drafts.extend(found);
+        }
+    }
+    Verdict::of(drafts)
+}

@@ -1,0 +1,87 @@
+//! SP608: a list used as a queue.
+
+use slowpath_profile::evidence::{OpFamily, OperandRole, Value};
+use slowpath_profile::finding::{Cause, EvidenceLevel};
+
+use super::common::need_sites;
+use crate::context::{Context, HotSite};
+use crate::rule::{Charge, Draft, Page, Rule, Verdict, everywhere, fix};
+
+/// list.pop() of the last element takes about as long as finding the method; this many times longer
+/// means that elements are moved.
+const MUCH_LONGER: u64 = 4;
+
+pub(super) const RULE: Rule = Rule {
+    code: "SP608",
+    name: "a list used as a queue",
+    page: Page {
+        plain: "`queue.pop(0)` and `queue.insert(0, x)` move all other elements of the list by one place. The \
+                longer the list, the longer that takes. collections.deque does both at once.",
+        mechanism: "A list is one array; removing or inserting at its beginning is a memmove of the rest.",
+        versions: "All versions.",
+        cost: "15 to 39 times as long as deque.popleft() with some thousand elements; grows with the list.",
+        slow: "job = queue.pop(0)",
+        fast: "job = queue.popleft()          # queue = collections.deque(...)",
+        fix: "Use collections.deque, or reverse the list once and pop from its end.",
+    },
+    holds: everywhere,
+    check,
+};
+
+fn check(context: &Context<'_>) -> Verdict {
+    if let Some(verdict) = need_sites(context) {
+        return verdict;
+    }
+    let calls = context.sites_of(&[OpFamily::Call]);
+    Verdict::of(calls.filter_map(|hot| draft(context, hot)).collect())
+}
+
+/// The method of a list that is called there: the last one looked up before, on the same line.
+fn method<'c>(context: &Context<'_>, call: &'c HotSite<'_>) -> Option<&'c str> {
+    let lookups = call.code.sites.iter().filter(|site| {
+        site.family == OpFamily::LoadAttr
+            && site.offset < call.site.offset
+            && site.span.line == call.site.span.line
+            && ["pop", "insert"].contains(&&*site.name)
+    });
+    let lookup = lookups.max_by_key(|site| site.offset)?;
+    let is_list = lookup.operands_as(OperandRole::Receiver).any(|operand| match operand.value {
+        Value::Instance(ty) => context.ty(ty).is_some_and(|ty| ty.name == "list"),
+        _ => false,
+    });
+    let extent = crate::weight::Extent::Instruction(call.code.function, lookup.offset);
+    let found = context.samples(&extent);
+    (is_list && call.samples > MUCH_LONGER * (found + 1)).then_some(&lookup.name)
+}
+
+fn draft(context: &Context<'_>, hot: &HotSite<'_>) -> Option<Draft> {
+    let method = method(context, hot)?;
+    let place = context.place(hot.code.function, hot.site.span);
+    let mut draft = Draft {
+        about: format!("list.{method} in {} of {}", place.function, place.file),
+        title: format!("list.{method}() at the beginning moves all other elements"),
+        level: EvidenceLevel::State,
+        charges: vec![
+            Charge::of_site(context, hot, "idiom.list_pop0").in_state("moves the elements of a list"),
+        ],
+        applies: "all versions".into(),
+        fix: fix(
+            "Use collections.deque.",
+            &["-    job = queue.pop(0)", "+    job = queue.popleft()"],
+            "A deque is slow to index in the middle and cannot be sliced.",
+        ),
+        ..Draft::default()
+    };
+    draft.because(EvidenceLevel::State, format!("what is called is {method} of a list"));
+    draft.because(
+        EvidenceLevel::State,
+        format!("{} samples stand in the call, far more than an operation at the end takes", hot.samples),
+    );
+    draft.causes.push(Cause {
+        place,
+        statement: format!("….{method}(0, …)"),
+        how: "the call itself".into(),
+        ..Cause::default()
+    });
+    Some(draft)
+}

@@ -1,0 +1,247 @@
+//! Where the time goes: one pass over the samples.
+//!
+//! An atom is a distinct stack in one state. Every charge of every finding is a set of atoms, so what
+//! two findings have in common is counted once.
+
+use rustc_hash::FxHashMap;
+use slowpath_profile::file::FileError;
+use slowpath_profile::ids::Id;
+use slowpath_profile::{
+    Frame, FunctionId, FunctionKind, ProcessId, Sample, SampleFlags, Source, StackId, Tables, ThreadId,
+    ThreadState,
+};
+
+/// Samples that cannot be told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Atom {
+    /// The process.
+    pub process: ProcessId,
+    /// The stack.
+    pub stack: StackId,
+    /// What the thread did.
+    pub state: ThreadState,
+    /// Whether it collected garbage.
+    pub in_gc: bool,
+    /// So many samples.
+    pub count: u64,
+}
+
+/// A part of the time of one process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Extent {
+    /// The interpreter runs this instruction of the innermost frame.
+    Instruction(FunctionId, u32),
+    /// The interpreter runs the innermost frame, which is of this function.
+    Own(FunctionId),
+    /// A thread runs, whatever it does.
+    Running,
+    /// One of these functions is on the stack of a thread that runs.
+    Under(Vec<FunctionId>),
+    /// One of these functions is on the stack of a thread that sleeps in the kernel.
+    IdleUnder(Vec<FunctionId>),
+    /// The garbage collector runs.
+    Collecting,
+    /// A thread waits for the GIL.
+    WaitingForGil,
+    /// These atoms, by their positions.
+    Atoms(Vec<u32>),
+}
+
+/// All samples with a stack.
+///
+/// Threads that slept in every sample are left out: a pool of workers without work would otherwise
+/// make everything look small.
+#[derive(Clone, Debug, Default)]
+pub struct Weight {
+    atoms: Vec<Atom>,
+    total: u64,
+    instructions: FxHashMap<(ProcessId, FunctionId, u32), Vec<u32>>,
+    own: FxHashMap<(ProcessId, FunctionId), Vec<u32>>,
+    /// The longest time that a stack stood still, in nanoseconds, where it was long.
+    still: FxHashMap<StackId, u64>,
+}
+
+/// A stack that stands still for so long is stuck in one call.
+const STILL_NS: u64 = 30_000_000;
+
+type Key = (ThreadId, StackId, ThreadState, bool);
+
+impl Weight {
+    /// Reads all samples once.
+    pub fn collect(source: &mut dyn Source) -> Result<Self, FileError> {
+        let mut counts = FxHashMap::<Key, u64>::default();
+        let mut ran = vec![false; source.threads().len()];
+        let mut streaks = vec![None; source.threads().len()];
+        let mut still = FxHashMap::<StackId, u64>::default();
+        source.for_each_sample(&mut |sample: &Sample| {
+            let Some(stack) = sample.stack else { return };
+            let in_gc = sample.flags.contains(SampleFlags::IN_GC);
+            *counts.entry((sample.thread, stack, sample.state, in_gc)).or_default() += 1;
+            if let Some(streak) = streaks.get_mut(sample.thread.index()) {
+                let (_, since) = *streak.get_or_insert((stack, sample.time_ns));
+                match *streak {
+                    Some((known, _)) if known == stack => {
+                        let lasted = sample.time_ns.saturating_sub(since);
+                        if lasted >= STILL_NS {
+                            let longest = still.entry(stack).or_default();
+                            *longest = lasted.max(*longest);
+                        }
+                    }
+                    _ => *streak = Some((stack, sample.time_ns)),
+                }
+            }
+            if sample.state != ThreadState::Idle
+                && let Some(ran) = ran.get_mut(sample.thread.index())
+            {
+                *ran = true;
+            }
+        })?;
+        let mut merged = FxHashMap::<(ProcessId, StackId, ThreadState, bool), u64>::default();
+        for ((thread, stack, state, in_gc), count) in counts {
+            let Some(known) = source.threads().get(thread.index()) else { continue };
+            if ran.get(thread.index()) == Some(&true) {
+                *merged.entry((known.process, stack, state, in_gc)).or_default() += count;
+            }
+        }
+        let atom = |((process, stack, state, in_gc), count)| Atom { process, stack, state, in_gc, count };
+        let mut atoms: Vec<Atom> = merged.into_iter().map(atom).collect();
+        atoms.sort_unstable_by_key(|atom| (atom.process, atom.stack, atom.state, atom.in_gc));
+        Ok(Self { still, ..Self::index(atoms, source.tables()) })
+    }
+
+    fn index(atoms: Vec<Atom>, tables: &Tables) -> Self {
+        let mut weight = Self { total: atoms.iter().map(|atom| atom.count).sum(), ..Self::default() };
+        for (at, atom) in atoms.iter().enumerate() {
+            let at = u32::try_from(at).unwrap_or(u32::MAX);
+            if atom.state != ThreadState::Running || atom.in_gc {
+                continue;
+            }
+            let Some(frame) = innermost(tables, atom.stack) else { continue };
+            weight.own.entry((atom.process, frame.function)).or_default().push(at);
+            if let Some(offset) = frame.instruction {
+                let key = (atom.process, frame.function, offset);
+                weight.instructions.entry(key).or_default().push(at);
+            }
+        }
+        weight.atoms = atoms;
+        weight
+    }
+
+    /// Samples that are counted: what every share is a share of.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// The longest time for which this stack was seen to stand still, in nanoseconds; 0 if it never
+    /// did so for long.
+    pub fn stood_still_ns(&self, stack: StackId) -> u64 {
+        self.still.get(&stack).copied().unwrap_or_default()
+    }
+
+    /// All atoms, in a fixed order.
+    pub fn atoms(&self) -> &[Atom] {
+        &self.atoms
+    }
+
+    /// The share of so many samples.
+    pub fn share(&self, samples: u64) -> f64 {
+        if self.total == 0 { 0.0 } else { samples as f64 / self.total as f64 }
+    }
+
+    /// Samples in these atoms.
+    pub fn count(&self, atoms: &[u32]) -> u64 {
+        atoms.iter().filter_map(|at| self.atoms.get(*at as usize)).map(|atom| atom.count).sum()
+    }
+
+    /// Samples in an extent.
+    pub fn samples(&self, process: ProcessId, extent: &Extent, tables: &Tables) -> u64 {
+        self.count(&self.select(process, extent, tables))
+    }
+
+    /// The atoms of an extent, in ascending order.
+    pub fn select(&self, process: ProcessId, extent: &Extent, tables: &Tables) -> Vec<u32> {
+        let known = |found: Option<&Vec<u32>>| found.cloned().unwrap_or_default();
+        let running = |atom: &Atom| atom.state == ThreadState::Running;
+        match extent {
+            Extent::Instruction(function, offset) => {
+                known(self.instructions.get(&(process, *function, *offset)))
+            }
+            Extent::Own(function) => known(self.own.get(&(process, *function))),
+            Extent::Running => self.filter(process, running),
+            Extent::Collecting => self.filter(process, |atom| running(atom) && atom.in_gc),
+            Extent::Atoms(atoms) => atoms.clone(),
+            Extent::WaitingForGil => self.filter(process, |atom| atom.state == ThreadState::WaitingForGil),
+            Extent::Under(functions) => {
+                let holds = stacks_with(tables, functions);
+                self.filter(process, |atom| running(atom) && holds.get(atom.stack.index()) == Some(&true))
+            }
+            Extent::IdleUnder(functions) => {
+                let holds = stacks_with(tables, functions);
+                self.filter(process, |atom| {
+                    atom.state == ThreadState::Idle && holds.get(atom.stack.index()) == Some(&true)
+                })
+            }
+        }
+    }
+
+    fn filter(&self, process: ProcessId, wanted: impl Fn(&Atom) -> bool) -> Vec<u32> {
+        let atoms = self.atoms.iter().enumerate();
+        let wanted = atoms.filter(|(_, atom)| atom.process == process && wanted(atom));
+        wanted.map(|(at, _)| u32::try_from(at).unwrap_or(u32::MAX)).collect()
+    }
+}
+
+/// The innermost frame of Python code; `None` if the runtime itself is at work.
+fn innermost(tables: &Tables, stack: StackId) -> Option<Frame> {
+    let node = tables.stacks.get(stack)?;
+    let frame = tables.frames.get(node.frame)?;
+    let function = tables.functions.get(frame.function)?;
+    (function.kind == FunctionKind::Python).then_some(*frame)
+}
+
+/// For every stack, whether one of the functions is on it.
+pub fn stacks_with(tables: &Tables, functions: &[FunctionId]) -> Vec<bool> {
+    let mut holds = Vec::with_capacity(tables.stacks.len());
+    for node in tables.stacks.values() {
+        let frame = tables.frames.get(node.frame);
+        let here = frame.is_some_and(|frame| functions.contains(&frame.function));
+        // A parent is older than its child; anything else is a damaged file.
+        let above = node.parent.is_some_and(|parent| holds.get(parent.index()) == Some(&true));
+        holds.push(here || above);
+    }
+    holds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slowpath_profile::ThreadState::{Idle, Running, WaitingForGil};
+    use slowpath_profile::testing::ProfileBuilder;
+
+    #[test]
+    fn extents_divide_the_samples() {
+        let mut profile = ProfileBuilder::new()
+            .thread("MainThread")
+            .sample(&["main", "work"], Running, 7)
+            .sample(&["main", "work"], WaitingForGil, 2)
+            .sample(&["main"], Running, 3)
+            .flags(SampleFlags::IN_GC)
+            .sample(&["main", "work"], Running, 4)
+            .flags(SampleFlags::default())
+            .thread("pool")
+            .sample(&["wait"], Idle, 100)
+            .build();
+        let weight = Weight::collect(&mut profile).unwrap();
+        let tables = &profile.tables;
+        let find = |name| crate::testing::function(tables, name);
+        let (main, work) = (find("main"), find("work"));
+        let samples = |extent: Extent| weight.samples(ProcessId(0), &extent, tables);
+        assert_eq!(weight.total(), 16, "a thread that only slept is left out");
+        assert_eq!(samples(Extent::Own(work)), 7);
+        assert_eq!(samples(Extent::Own(main)), 3);
+        assert_eq!(samples(Extent::Running), 14);
+        assert_eq!(samples(Extent::Under(vec![work])), 11);
+        assert_eq!(samples(Extent::Collecting), 4);
+        assert_eq!(samples(Extent::WaitingForGil), 2);
+    }
+}
