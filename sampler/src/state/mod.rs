@@ -27,6 +27,7 @@
 mod frames;
 mod history;
 mod hot;
+mod report;
 mod tracker;
 
 use std::sync::Arc;
