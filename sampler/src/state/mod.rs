@@ -34,6 +34,7 @@ mod kinds;
 mod namespaces;
 mod objects;
 mod operands;
+mod report;
 mod runtime;
 mod store_index;
 mod tracker;
