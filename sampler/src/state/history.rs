@@ -59,6 +59,11 @@ impl CodeHistory {
         }
     }
 
+    /// Number of its sites.
+    pub(super) fn sites(&self) -> usize {
+        self.sites.len()
+    }
+
     /// What was seen.
     pub(super) fn evidence(&self) -> CodeEvidence {
         let sites = self.sites.iter().zip(&self.parts.sites);

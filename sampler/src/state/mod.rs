@@ -26,14 +26,15 @@
 
 mod attributes;
 mod dict_watch;
-mod functions;
 mod frames;
+mod functions;
 mod history;
 mod hot;
 mod kinds;
 mod namespaces;
 mod objects;
 mod operands;
+mod report;
 mod runtime;
 mod store_index;
 mod tracker;

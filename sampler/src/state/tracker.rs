@@ -1,10 +1,9 @@
-//! The tracker of one process: chooses what to look at, copies it, remembers what it was.
+//! The tracker of one process: chooses what to look at, copies it, adds it to what is remembered.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use slowpath_profile::evidence::ProcessEvidence;
 use slowpath_profile::{FunctionId, ProcessId, Span, Tables};
 
 use super::frames::{Captured, FrameSource};
@@ -36,40 +35,39 @@ const MAX_BYTES: usize = 1 << 20;
 const MAX_CODE: usize = 256 << 10;
 /// Functions whose history is kept.
 const MAX_HISTORIES: usize = 256;
+/// A function with less than one part in so many of the samples is nobody's problem.
+pub(super) const MIN_SHARE: u64 = 1_000;
 /// Code objects whose last look is kept.
 const MAX_KNOWN: usize = 1_024;
 /// Code objects that are met for the first time in one look.
-const MAX_NEW: usize = 16;
+const MAX_NEW: usize = 8;
 /// Every so many looks is a pair.
 const PAIR_EVERY: u32 = 4;
 /// Every so many looks heat is halved: about every two seconds.
 const FADE_EVERY: u32 = 40;
-/// The first evidence is written after so long; later ones ever more rarely, so that a recording of a
-/// day has few.
-const WRITE_NS: u64 = 2_000_000_000;
 
 /// Tracks the state of hot code in one process.
 #[derive(Debug)]
 pub(crate) struct Tracker {
-    process: ProcessId,
+    pub(super) process: ProcessId,
     forms: Forms,
-    collectors: Vec<Box<dyn Collector>>,
+    pub(super) collectors: Vec<Box<dyn Collector>>,
     heat: Heat,
     known: FxHashMap<u64, Known>,
     /// Code objects that cannot be followed now: not readable as a whole, or another one of the same
     /// name, file and line is followed (two lambdas in a line).
     refused: FxHashSet<u64>,
-    histories: FxHashMap<FunctionId, CodeHistory>,
+    pub(super) histories: FxHashMap<FunctionId, CodeHistory>,
     image: Image,
     second: Image,
     frames: Captured,
-    looks: u32,
+    pub(super) looks: u32,
     is_due: bool,
-    begun_ns: Option<u64>,
+    pub(super) begun_ns: Option<u64>,
     looked_ns: u64,
     spent_ns: u64,
-    written_ns: u64,
-    truncated: bool,
+    pub(super) written_ns: u64,
+    pub(super) truncated: bool,
 }
 
 /// A code object as it was at its last look.
@@ -185,7 +183,7 @@ impl Tracker {
         self.spent(begun.elapsed());
     }
 
-    fn spent(&mut self, time: Duration) {
+    pub(super) fn spent(&mut self, time: Duration) {
         self.spent_ns = self.spent_ns.saturating_add(time.as_nanos() as u64);
     }
 
@@ -322,9 +320,11 @@ impl Tracker {
             oldest.into_iter().for_each(|addr| drop(self.known.remove(&addr)));
         }
         if self.histories.len() >= MAX_HISTORIES {
-            self.truncated = true;
+            let all: u64 = self.histories.values().map(|history| history.samples).sum();
             let coolest = self.histories.iter().min_by_key(|(_, history)| history.samples);
-            if let Some(function) = coolest.map(|(function, _)| *function) {
+            if let Some((function, samples)) = coolest.map(|(function, history)| (*function, history.samples))
+            {
+                self.truncated |= samples * MIN_SHARE >= all;
                 self.histories.remove(&function);
                 self.known.retain(|_, known| known.function != function);
             }
@@ -352,34 +352,6 @@ impl Tracker {
             tables: &mut *moment.tables,
         };
         self.collectors.iter_mut().for_each(|collector| collector.look(&mut look));
-    }
-
-    /// Whether enough time has passed for new evidence: the more is there, the longer.
-    pub(crate) fn is_news(&self, now_ns: u64) -> bool {
-        let begun = self.begun_ns.unwrap_or(now_ns);
-        let wait = WRITE_NS.max(now_ns.saturating_sub(begun) / 8);
-        self.looks > 0 && now_ns.saturating_sub(self.written_ns.max(begun)) >= wait
-    }
-
-    /// Everything that was seen so far; `None` if nothing was.
-    pub(crate) fn evidence(&mut self, now_ns: u64) -> Option<ProcessEvidence> {
-        if self.looks == 0 {
-            return None;
-        }
-        let begun = Instant::now();
-        self.written_ns = now_ns;
-        let mut histories: Vec<&CodeHistory> = self.histories.values().collect();
-        histories.sort_by_key(|history| std::cmp::Reverse(history.samples));
-        let mut evidence = ProcessEvidence {
-            process: self.process,
-            looks: self.looks,
-            code: histories.into_iter().map(CodeHistory::evidence).collect(),
-            truncated: self.truncated,
-            ..ProcessEvidence::default()
-        };
-        self.collectors.iter_mut().for_each(|collector| collector.write(&mut evidence));
-        self.spent(begun.elapsed());
-        Some(evidence)
     }
 }
 
