@@ -26,8 +26,8 @@
 
 mod attributes;
 mod dict_watch;
-mod functions;
 mod frames;
+mod functions;
 mod history;
 mod hot;
 mod kinds;
