@@ -17,7 +17,7 @@ pub mod operands;
 pub mod plan;
 pub mod stack;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod text;
 pub mod thread_names;
 pub mod threads;
