@@ -25,7 +25,7 @@ pub mod stack;
 pub mod stores;
 pub mod symbolic;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod text;
 pub mod thread_names;
 pub mod threads;

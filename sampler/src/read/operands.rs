@@ -30,6 +30,8 @@ pub enum Source {
     SmallInt,
     /// The attribute `co_names[n]` of another value.
     Attribute(Box<Source>, u32),
+    /// The iterator of another value.
+    Iterator(Box<Source>),
     /// A null beside a callable (3.11+).
     Null,
     /// Anything else.
@@ -41,14 +43,18 @@ impl Source {
     pub fn local(&self) -> Option<u32> {
         match self {
             Self::Local(slot) | Self::Cell(slot) => Some(*slot),
-            Self::Attribute(base, _) => base.local(),
+            Self::Attribute(base, _) | Self::Iterator(base) => base.local(),
             _ => None,
         }
     }
 
+    fn is_known(&self) -> bool {
+        !matches!(self, Self::Unknown | Self::Null)
+    }
+
     fn depth(&self) -> usize {
         match self {
-            Self::Attribute(base, _) => 1 + base.depth(),
+            Self::Attribute(base, _) | Self::Iterator(base) => 1 + base.depth(),
             _ => 0,
         }
     }
@@ -178,8 +184,7 @@ impl Machine {
             }
             _ => Vec::new(),
         };
-        let is_known = |source: &Source| !matches!(source, Source::Unknown | Source::Null);
-        roles.into_iter().filter(|(_, source)| is_known(source)).collect()
+        roles.into_iter().filter(|(_, source)| source.is_known()).collect()
     }
 
     fn callee(&self, instruction: &Instruction) -> Source {
@@ -231,6 +236,11 @@ impl Machine {
             "LOAD_SMALL_INT" => self.push(Source::SmallInt),
             "LOAD_NAME" => self.push(Source::Global(oparg)),
             "PUSH_NULL" => self.push(Source::Null),
+            _ if name.starts_with("GET_ITER") => {
+                let base = self.peek(0);
+                self.pop(1);
+                self.push(if base.is_known() { Source::Iterator(Box::new(base)) } else { Source::Unknown });
+            }
             "LOAD_METHOD" => self.load_attribute(oparg, true),
             _ if name.starts_with("LOAD_METHOD_") => self.load_attribute(oparg, true),
             _ if name.starts_with("LOAD_GLOBAL") => self.load_global(oparg),
@@ -260,7 +270,7 @@ impl Machine {
     fn load_attribute(&mut self, name: u32, as_method: bool) {
         let base = self.peek(0);
         self.pop(1);
-        let is_followed = !matches!(base, Source::Unknown | Source::Null) && base.depth() < MAX_CHAIN;
+        let is_followed = base.is_known() && base.depth() < MAX_CHAIN;
         self.push(if is_followed {
             Source::Attribute(Box::new(base.clone()), name)
         } else {
@@ -363,7 +373,7 @@ fn family_effect(name: &str, oparg: u32) -> Option<(u32, u32)> {
         _ if is("CALL") => return call(2),
         _ => {}
     }
-    let fixed: [(&str, (u32, u32)); 14] = [
+    let fixed: [(&str, (u32, u32)); 13] = [
         ("STORE_ATTR", (2, 0)),
         ("STORE_SUBSCR", (3, 0)),
         ("BINARY_SLICE", (3, 1)),
@@ -373,7 +383,6 @@ fn family_effect(name: &str, oparg: u32) -> Option<(u32, u32)> {
         ("CONTAINS_OP", (2, 1)),
         ("TO_BOOL", (1, 1)),
         ("UNARY", (1, 1)),
-        ("GET_ITER", (1, 1)),
         ("FOR_ITER", (0, 1)),
         ("LOAD_SUPER_ATTR", (3, 1 + (oparg & 1))),
         ("UNPACK_SEQUENCE", (1, oparg)),
@@ -381,4 +390,130 @@ fn family_effect(name: &str, oparg: u32) -> Option<(u32, u32)> {
         ("POP_JUMP", (1, 0)),
     ];
     fixed.iter().find(|(family, _)| is(family)).map(|(_, effect)| *effect)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Source::*;
+    use super::*;
+    use crate::layout::spec_for;
+    use crate::read::caches::SitePlan;
+
+    fn opcodes(minor: u8) -> &'static OpcodeTable {
+        spec_for(minor).unwrap().opcodes
+    }
+
+    /// Code of these instructions; the last one is a site.
+    fn code(instructions: &[(&'static str, u32)], family: OpFamily) -> CodeParts {
+        let lay = |(index, (name, oparg)): (usize, &(&'static str, u32))| Instruction {
+            offset: index as u32 * 2,
+            instruction: name,
+            name,
+            oparg: *oparg,
+            len: 2,
+        };
+        let instructions: Vec<_> = instructions.iter().enumerate().map(lay).collect();
+        let instruction = instructions.len() - 1;
+        let site = SitePlan {
+            offset: instruction as u32 * 2,
+            family,
+            name: String::new(),
+            oparg: instructions[instruction].oparg,
+            instruction,
+        };
+        CodeParts { instructions, sites: vec![site], ..CodeParts::default() }
+    }
+
+    fn of(minor: u8, instructions: &[(&'static str, u32)], family: OpFamily) -> SiteOperands {
+        operands(&code(instructions, family), opcodes(minor)).remove(0)
+    }
+
+    fn attribute(base: Source, name: u32) -> Source {
+        Attribute(Box::new(base), name)
+    }
+
+    #[test]
+    fn receivers_are_locals_globals_and_their_attributes() {
+        let load = [("LOAD_FAST_BORROW", 1), ("LOAD_ATTR_INSTANCE_VALUE", 2 << 1), ("LOAD_ATTR", 3 << 1)];
+        assert_eq!(of(14, &load, OpFamily::LoadAttr), [(OperandRole::Receiver, attribute(Local(1), 2))]);
+        let store = [("LOAD_CONST", 0), ("LOAD_GLOBAL_MODULE", 5), ("STORE_ATTR", 0)];
+        assert_eq!(of(10, &store, OpFamily::StoreAttr), [(OperandRole::Receiver, Global(5))]);
+        // A null goes with an odd argument, first below and later above.
+        assert_eq!(of(11, &store, OpFamily::StoreAttr), [(OperandRole::Receiver, Global(2))]);
+        assert_eq!(of(13, &store, OpFamily::StoreAttr), []);
+    }
+
+    #[test]
+    fn callees_are_where_each_version_puts_them() {
+        let call = |minor, global: u32, name| {
+            of(minor, &[("LOAD_GLOBAL", global), ("LOAD_FAST", 0), (name, 1)], OpFamily::Call)
+        };
+        let callee = [(OperandRole::Callee, Global(2))];
+        assert_eq!(call(8, 2, "CALL_FUNCTION"), callee);
+        assert_eq!(call(11, 2 << 1 | 1, "CALL"), callee);
+        assert_eq!(call(13, 2 << 1 | 1, "CALL_PY_EXACT_ARGS"), callee);
+        let method = [(OperandRole::Callee, attribute(Local(0), 4))];
+        let load = |name, oparg, call| [("LOAD_FAST", 0), (name, oparg), ("LOAD_SMALL_INT", 1), (call, 1)];
+        assert_eq!(of(9, &load("LOAD_METHOD", 4, "CALL_METHOD"), OpFamily::Call), method);
+        assert_eq!(of(11, &load("LOAD_METHOD_WITH_VALUES", 4, "CALL_ADAPTIVE"), OpFamily::Call), method);
+        assert_eq!(of(15, &load("LOAD_ATTR", 4 << 1 | 1, "CALL"), OpFamily::Call), method);
+        let keywords = [("LOAD_GLOBAL", 5), ("LOAD_FAST", 0), ("LOAD_CONST", 1), ("CALL_KW", 1)];
+        assert_eq!(of(14, &keywords, OpFamily::CallKw), callee);
+    }
+
+    #[test]
+    fn operators_have_two_sides() {
+        let found = of(14, &[("LOAD_FAST_LOAD_FAST", 0x21), ("BINARY_OP", 0)], OpFamily::BinaryOp);
+        assert_eq!(found, [(OperandRole::Left, Local(2)), (OperandRole::Right, Local(1))]);
+        // A superinstruction of 3.12 is followed by its second half.
+        let halves = [("LOAD_FAST__LOAD_CONST", 3), ("LOAD_CONST", 1), ("COMPARE_OP", 0)];
+        let found = of(12, &halves, OpFamily::Compare);
+        assert_eq!(found, [(OperandRole::Left, Local(3)), (OperandRole::Right, Const(1))]);
+        let after_call = [("LOAD_FAST", 0), ("CALL_FUNCTION", 0), ("LOAD_FAST", 1), ("BINARY_ADD", 0)];
+        assert_eq!(of(8, &after_call, OpFamily::BinaryOp), [(OperandRole::Right, Local(1))]);
+    }
+
+    #[test]
+    fn values_are_followed_when_they_are_moved() {
+        let swapped = [("LOAD_FAST", 0), ("LOAD_FAST", 1), ("SWAP", 2), ("LOAD_ATTR", 0)];
+        assert_eq!(of(12, &swapped, OpFamily::LoadAttr), [(OperandRole::Receiver, Local(0))]);
+        let doubled = [("LOAD_FAST", 0), ("LOAD_FAST", 1), ("ROT_TWO", 0), ("DUP_TOP", 0), ("LOAD_ATTR", 0)];
+        assert_eq!(of(8, &doubled, OpFamily::LoadAttr), [(OperandRole::Receiver, Local(0))]);
+        let loops = [("LOAD_FAST", 4), ("GET_ITER", 0), ("FOR_ITER", 9)];
+        assert_eq!(of(13, &loops, OpFamily::Iterate), [(OperandRole::Left, Iterator(Box::new(Local(4))))]);
+    }
+
+    #[test]
+    fn after_an_unknown_instruction_nothing_is_known() {
+        let code = [("LOAD_FAST", 0), ("LOAD_FAST", 1), ("MATCH_CLASS", 0), ("BINARY_OP", 0)];
+        assert_eq!(of(14, &code, OpFamily::BinaryOp), []);
+    }
+
+    #[test]
+    fn a_local_is_kept_until_something_stores_to_it() {
+        let code = code(
+            &[("LOAD_FAST", 0), ("STORE_FAST_STORE_FAST", 0x12), ("NOP", 0), ("LOAD_ATTR", 0)],
+            OpFamily::LoadAttr,
+        );
+        assert!(is_kept(&code, 0, 0, 6) && is_kept(&code, 1, 4, 6));
+        assert!(!is_kept(&code, 1, 0, 6) && !is_kept(&code, 2, 6, 2));
+    }
+
+    proptest! {
+        #[test]
+        fn any_instructions_are_followed(
+            opcodes_and_args in proptest::collection::vec((any::<u8>(), any::<u32>()), 1..60),
+            minor in 8u8..=15,
+        ) {
+            let table = opcodes(minor);
+            let named: Vec<(&'static str, u32)> = opcodes_and_args
+                .iter()
+                .map(|(opcode, oparg)| (table.name(*opcode).unwrap_or("NOP"), *oparg))
+                .collect();
+            let parts = code(&named, OpFamily::Call);
+            prop_assert_eq!(operands(&parts, table).len(), 1);
+        }
+    }
 }

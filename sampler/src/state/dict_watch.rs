@@ -268,3 +268,107 @@ fn copy(memory: &dyn Memory, layout: &Layout, addr: u64, place: &Keys) -> Option
     let entries = bytes.get(dict_len + keys_len..)?.get(..keys.entries(MAX_ENTRIES).len)?;
     Some(Copy::Whole(head, keys, entries.to_vec()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::layout::spec_for;
+    use crate::read::testing::Image;
+
+    const DICT: u64 = 0x1000;
+    const KEYS: usize = 0x100;
+    const TEXTS: usize = 0x400;
+
+    fn layout(minor: u8) -> &'static Layout {
+        spec_for(minor).unwrap().headers(false)
+    }
+
+    /// A dict of 3.14 with 16 slots whose keys are `a`, `b`, …; 0 stands for a deleted entry.
+    fn dict(kind: u8, version: u32, values: &[u64]) -> Image {
+        let mut bytes = vec![0; 0x800];
+        let mut put = |offset: usize, value: u64| bytes[offset..][..8].copy_from_slice(&value.to_le_bytes());
+        put(16, values.iter().filter(|value| **value != 0).count() as u64);
+        put(32, DICT + KEYS as u64);
+        put(KEYS + 8, u64::from(version) << 32 | u64::from(kind) << 16 | 4 << 8 | 4);
+        put(KEYS + 24, values.len() as u64);
+        let entries = KEYS + 32 + 16;
+        for (index, value) in values.iter().enumerate() {
+            let key = DICT + (TEXTS + index * 0x40) as u64;
+            put(entries + index * 16, if *value == 0 { 0 } else { key });
+            put(entries + index * 16 + 8, *value);
+            // A compact ASCII string of one character.
+            let text = TEXTS + index * 0x40;
+            put(text + 16, 1);
+            put(text + 32, 1 << 2 | 1 << 5 | 1 << 6);
+            put(text + 40, u64::from(b'a') + index as u64);
+        }
+        Image { start: DICT, bytes }
+    }
+
+    fn watched(images: &[Image]) -> DictWatch {
+        let mut watch = DictWatch::new(DICT);
+        images.iter().for_each(|image| assert!(watch.look(image, layout(14)).is_some()));
+        watch
+    }
+
+    fn change(name: &str, event: KeyEvent, times: u32) -> KeyChange {
+        KeyChange { name: name.into(), event, times }
+    }
+
+    #[test]
+    fn stores_between_looks_are_told_by_name() {
+        let watch = watched(&[
+            dict(1, 5, &[0x10, 0x20]),
+            dict(1, 0, &[0x11, 0x20, 0x30]),
+            dict(1, 0, &[0x12, 0x20, 0x30]),
+            dict(1, 6, &[0x12, 0x20, 0]),
+        ]);
+        assert_eq!(
+            watch.changes(),
+            [
+                change("a", KeyEvent::Rebound, 2),
+                change("c", KeyEvent::Inserted, 1),
+                change("c", KeyEvent::Deleted, 1)
+            ]
+        );
+        assert_eq!((watch.get("a"), watch.get("c"), watch.used()), (Some(0x12), None, 2));
+        let facts = watch.facts();
+        assert_eq!((facts.version, facts.looks, facts.changes), (6, 4, 3));
+        assert_eq!((watch.tag_changes(layout(14)), watch.mutations(layout(14))), (None, Some(0)));
+    }
+
+    #[test]
+    fn what_stays_is_no_change() {
+        let same = || dict(1, 5, &[0x10, 0x20]);
+        let watch = watched(&[same(), same(), same()]);
+        assert_eq!((watch.changes(), watch.facts().changes, watch.facts().looks), (vec![], 0, 3));
+    }
+
+    #[test]
+    fn a_dict_that_shares_its_keys_is_not_watched() {
+        let mut image = dict(1, 5, &[0x10]);
+        image.bytes[40] = 8;
+        assert_eq!(DictWatch::new(DICT).look(&image, layout(14)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_watched_without_panic(
+            looks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0x40..0x300), 1..4),
+            noise in any::<bool>(),
+            minor in 8u8..=15,
+        ) {
+            let mut watch = DictWatch::new(DICT);
+            for bytes in looks {
+                let mut image = dict(1, 5, &[0x10, 0x20, 0x30]);
+                // Either nothing but noise, or a dict whose keys are noise.
+                let from = if noise { 0 } else { KEYS };
+                image.bytes[from..][..bytes.len()].copy_from_slice(&bytes);
+                let _ = watch.look(&image, layout(minor));
+            }
+            prop_assert!(watch.changes().len() <= MAX_REPORTED);
+        }
+    }
+}

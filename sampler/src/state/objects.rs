@@ -16,6 +16,8 @@ use crate::process::memory::Bytes;
 const MAX_OPERANDS: usize = 24;
 /// Sites whose operands one look reads.
 const MAX_SAMPLED: usize = 160;
+/// A frame that stands where it stood is read at every so many looks.
+const REPEAT_EVERY: u32 = 16;
 /// Time between two searches for the types of version tags: it doubles while they find nothing.
 const FIRST_SEARCH_NS: u64 = 1_000_000_000;
 const LAST_SEARCH_NS: u64 = 64_000_000_000;
@@ -37,6 +39,8 @@ pub(crate) struct Objects {
 #[derive(Debug, Default)]
 struct Seen {
     globals: Option<NamespaceRef>,
+    /// The frame that was read last, and where it was.
+    last: (u64, u32),
     /// By the byte offset of the site.
     operands: FxHashMap<u32, Vec<Operand>>,
 }
@@ -59,7 +63,13 @@ impl Objects {
     /// Reads the operands of sites of a frame, as many as `budget` allows.
     fn sample(&mut self, look: &mut Look<'_>, hot: &HotCode, frame: &LiveFrame, budget: &mut usize) {
         let namespaces = self.namespaces_of(look, frame);
-        self.seen.entry(hot.function).or_default().globals = namespaces[0];
+        let seen = self.seen.entry(hot.function).or_default();
+        seen.globals = namespaces[0];
+        let before = std::mem::replace(&mut seen.last, (frame.addr, frame.offset));
+        // A caller that waits at the same call shows the same again.
+        if !frame.is_leaf && before == seen.last && look.number % REPEAT_EVERY != 0 {
+            return;
+        }
         let plan = self.plans.of(hot, look.layout);
         let sites = &hot.parts.sites;
         // Begins elsewhere at each look, so that all sites have their turn.

@@ -123,6 +123,7 @@ impl<'l, 'a> Sampling<'l, 'a> {
         }
         let met = match source {
             Source::SmallInt => self.small_int(objects),
+            Source::Iterator(base) => self.iterator(objects, base),
             source => self.object(objects, source).and_then(|addr| self.classify(objects, addr)),
         };
         self.met.insert(source.clone(), met);
@@ -148,13 +149,20 @@ impl<'l, 'a> Sampling<'l, 'a> {
                 let base = self.meet(objects, base)?;
                 self.attribute(objects, &base, name)?
             }
-            Source::SmallInt | Source::Null | Source::Unknown => return None,
+            Source::SmallInt | Source::Iterator(_) | Source::Null | Source::Unknown => return None,
         };
         (addr != 0 && addr.is_multiple_of(8)).then_some(addr)
     }
 
     fn global(&self, objects: &Objects, name: &str) -> Option<u64> {
         self.namespaces.iter().flatten().find_map(|id| objects.namespaces.get(*id, name))
+    }
+
+    /// A value that is its own iterator, as those that are written in Python are.
+    fn iterator(&mut self, objects: &mut Objects, base: &Source) -> Option<Met> {
+        let met = self.meet(objects, base)?;
+        let Value::Instance(id) = met.value else { return None };
+        objects.types.has_python_next(id).then_some(met)
     }
 
     /// Any small int: there is no need to know which.

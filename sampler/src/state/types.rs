@@ -19,6 +19,8 @@ const MAX_TYPES: usize = 512;
 const MAX_ADDRS: usize = 16_384;
 /// Types that one look reads.
 const MAX_PER_LOOK: usize = 48;
+/// What follows from the fields of a type is worked out again at every so many looks.
+const REFRESH_EVERY: usize = 20;
 /// A type that no site met for so many looks is no longer read.
 const COOL_AFTER: u32 = 100;
 /// Classes that one search for version tags reads.
@@ -71,13 +73,18 @@ impl Types {
         addr: u64,
         number: u32,
     ) -> Option<TypeRef> {
-        if let Some(id) = self.by_addr.get(&addr) {
-            self.known.get_mut(id.index())?.met = number;
-            return Some(*id);
+        if let Some(id) = self.by_addr.get(&addr).copied() {
+            let known = self.known.get_mut(id.index())?;
+            if known.raw.addr == addr {
+                known.met = number;
+                return Some(id);
+            }
         }
         let raw = RawType::read(memory, layout, addr)?;
         let (module, name) = raw.names(memory, layout)?;
         let id = match self.by_name.get(&(module.clone(), name.clone())).copied() {
+            // One of several that are alive, met before.
+            Some(id) if self.by_addr.get(&addr) == Some(&id) => return Some(id),
             Some(id) => {
                 self.replace(id, raw, number);
                 id
@@ -187,6 +194,11 @@ impl Types {
         self.known.get(id.index()).map(|known| &known.raw)
     }
 
+    /// Whether its instances step by a Python `__next__`.
+    pub(crate) fn has_python_next(&self, id: TypeRef) -> bool {
+        self.known.get(id.index()).is_some_and(|known| known.facts.python_next)
+    }
+
     /// The type that had this version tag at the last look.
     pub(crate) fn by_tag(&self, tag: u32) -> Option<TypeRef> {
         let has_tag = |known: &Known| tag != 0 && !known.gone && known.raw.tag == tag;
@@ -234,6 +246,8 @@ impl Types {
                 continue;
             }
             looked += 1;
+            // Shared keys and what a dict does not tell of change silently.
+            known.dirty |= (number as usize + index).is_multiple_of(REFRESH_EVERY);
             if !known.look(memory, layout) {
                 known.gone = true;
                 let id = TypeRef::from_index(index);
@@ -288,5 +302,43 @@ impl Known {
         version.zero += u32::from(self.raw.tag == 0);
         version.changes += u32::from(self.tagged && version.last != self.raw.tag);
         (version.last, version.used, self.tagged) = (self.raw.tag, self.raw.versions_used, true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::layout::spec_for;
+    use crate::read::testing::Image;
+
+    proptest! {
+        #[test]
+        fn any_memory_is_met_without_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..2_000),
+            pointers in proptest::collection::vec((0usize..250, 0u64..250), 0..60),
+            minor in 8u8..=15,
+        ) {
+            let layout = spec_for(minor).unwrap().headers(false);
+            let mut image = Image { start: 0x1000, bytes };
+            // Pointers into what there is, so that chases get somewhere.
+            for (at, to) in pointers {
+                if let Some(word) = image.bytes.get_mut(at * 8..at * 8 + 8) {
+                    word.copy_from_slice(&(0x1000 + to * 8).to_le_bytes());
+                }
+            }
+            let mut types = Types::default();
+            for number in 0..4 {
+                for addr in (0x1000..0x1800).step_by(8) {
+                    if let Some(id) = types.meet(&image, layout, 0x1000, addr, number) {
+                        types.ask_of(&image, layout, id, addr, "name");
+                    }
+                }
+                types.look(&image, layout, number);
+                types.search(&image, layout, 0x1000, &[1, 2], number);
+            }
+            prop_assert!(types.facts().len() <= MAX_TYPES);
+        }
     }
 }
