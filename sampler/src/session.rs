@@ -276,5 +276,13 @@ pub(crate) fn find(pid: u32) -> Result<Found, AttachError> {
     }
     let build = layout.build;
     let command = command_line(pid);
-    Ok(Found::Current(Box::new(CurrentFound { pid, memory, layout, runtime, command, build })))
+    Ok(Found::Current(Box::new(CurrentFound {
+        pid,
+        memory,
+        layout,
+        runtime,
+        command,
+        build,
+        binary: interpreter,
+    })))
 }

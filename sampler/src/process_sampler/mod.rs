@@ -11,6 +11,7 @@ mod stopped;
 use crate::heads::{Head, HeadPlan};
 use crate::layout::spec::Layout;
 use crate::options::SampleOptions;
+use crate::process::find::Interpreter as Binary;
 use crate::process::linux::LiveMemory;
 use crate::process::memory::MemoryError;
 use crate::process::stop::Stopper;
@@ -38,6 +39,7 @@ pub(crate) struct ProcessSampler {
     memory: LiveMemory,
     layout: Layout,
     runtime: u64,
+    binary: Binary,
     pid: u32,
     process: ProcessId,
     codes: CodeCache,
@@ -78,6 +80,8 @@ pub(crate) struct CurrentFound {
     pub(crate) command: String,
     /// Build flags.
     pub(crate) build: BuildFlags,
+    /// The binary that holds the interpreter, and what it tells.
+    pub(crate) binary: Binary,
 }
 
 impl ProcessSampler {
@@ -101,6 +105,7 @@ impl ProcessSampler {
         let tracker = options.advice.then(|| Tracker::new(process, &found.layout));
         Self {
             memory: found.memory,
+            binary: found.binary,
             layout: found.layout,
             runtime: found.runtime,
             pid: found.pid,
@@ -279,6 +284,7 @@ impl ProcessSampler {
             memory: &self.memory,
             layout: &self.layout,
             pid: self.pid,
+            binary: &self.binary,
             runtime: self.runtime,
             interpreters: &self.interpreters,
             now_ns,

@@ -9,9 +9,10 @@ use rustc_hash::FxHashMap;
 use slowpath_profile::Span;
 
 use crate::layout::forms::Forms;
-use crate::layout::spec::{Layout, LineTableFormat, ObjectOffsets};
+use crate::layout::spec::{Bytecode, Layout, LineTableFormat, ObjectOffsets};
 use crate::layout::state::StateSpec;
 use crate::process::memory::{Bytes, Memory, Range};
+use crate::read::ahead::Ahead;
 use crate::read::caches::instructions;
 use crate::read::code::bytecode_range;
 use crate::read::line_table::LineTable;
@@ -24,6 +25,10 @@ const MAX_BYTECODE: usize = 512 << 10;
 const MAX_LINES: usize = 128 << 10;
 /// Items of one tuple of names or constants.
 const MAX_ITEMS: usize = 8_192;
+/// Bytes of bytecode and of tables of lines, items of a tuple, and texts that are copied ahead.
+const AHEAD_BYTECODE: usize = 1_024;
+const AHEAD_ITEMS: usize = 24;
+const MAX_AHEAD: usize = 400;
 /// Characters of a name.
 const MAX_NAME: usize = 200;
 /// Texts that are remembered; after that, all are forgotten.
@@ -102,13 +107,60 @@ pub struct Source<'a> {
 
 /// Reads the code object at `addr`. `None` if it cannot be read; the caller made sure that it is one.
 pub fn read(source: Source<'_>, texts: &mut Texts, addr: u64) -> Option<CodeStores> {
+    let layout = source.layout;
+    let mut ahead = Ahead::new(source.memory);
+    let behind = addr.checked_add(layout.code.size as u64)?;
+    ahead.fetch([Range::new(addr, layout.code.size), Range::new(behind, AHEAD_BYTECODE)]);
+    let header = ahead.read_bytes(addr, layout.code.size).ok()?;
+    fetch_tables(&mut ahead, source, &header);
+    fetch_texts(&mut ahead, source, texts, &header);
+    decode(Source { memory: &ahead, ..source }, texts, addr, &header)
+}
+
+/// Copies the tuples and tables of a code object, as far as they are of a usual size.
+fn fetch_tables(ahead: &mut Ahead<'_>, source: Source<'_>, header: &[u8]) {
+    let code = &source.layout.code;
+    let tuple = source.layout.object.tuple_ob_item + AHEAD_ITEMS * 8;
+    let bytes = source.layout.object.bytes_ob_sval + AHEAD_BYTECODE;
+    let mut wanted = vec![(code.consts, tuple), (code.names, tuple), (code.localsplusnames, tuple)];
+    wanted.push((code.linetable, bytes));
+    if let Bytecode::Object(offset) = code.bytecode {
+        wanted.push((offset, bytes));
+    }
+    if let Some((cellvars, freevars)) = source.spec.code.closure {
+        wanted.extend([(cellvars, tuple), (freevars, tuple)]);
+    }
+    let range = |(offset, len): (usize, usize)| Some(Range::new(header.u64_at(offset)?, len));
+    ahead.fetch(wanted.into_iter().filter_map(range));
+}
+
+/// Copies the names of a code object that are not known yet, and the types of its constants.
+fn fetch_texts(ahead: &mut Ahead<'_>, source: Source<'_>, texts: &Texts, header: &[u8]) {
+    let layout = source.layout;
+    let items = |offset: usize| header.u64_at(offset).map_or(Vec::new(), |addr| tuple(&*ahead, layout, addr));
+    let mut names = [items(layout.code.names), items(layout.code.localsplusnames)].concat();
+    let own = [Some(layout.code.name), layout.code.qualname, Some(layout.code.filename)];
+    names.extend(own.into_iter().flatten().filter_map(|offset| header.u64_at(offset)));
+    names.retain(|name| !texts.0.contains_key(name));
+    let text = |name: u64| Range::new(name, text::read_ahead(&layout.object));
+    let constants = items(layout.code.consts);
+    let kind = |constant: u64| Range::new(constant.wrapping_add(layout.object.ob_type as u64), 8);
+    let wanted: Vec<Range> = names
+        .into_iter()
+        .take(MAX_AHEAD)
+        .map(text)
+        .chain(constants.into_iter().take(MAX_AHEAD).map(kind))
+        .collect();
+    ahead.fetch(wanted);
+}
+
+fn decode(source: Source<'_>, texts: &mut Texts, addr: u64, header: &[u8]) -> Option<CodeStores> {
     let Source { memory, layout, forms, .. } = source;
-    let header = memory.read_bytes(addr, layout.code.size).ok()?;
     let word = |offset| header.u64_at(offset);
-    let (start, len) = bytecode_range(memory, layout, addr, &header).ok()?;
+    let (start, len) = bytecode_range(memory, layout, addr, header).ok()?;
     let bytecode = memory.read_bytes(start, len.min(MAX_BYTECODE)).ok()?;
-    let bytecode = instrumented::unhide(source, &header, &bytecode);
-    let bytecode = code_parts::unhide(memory, layout, forms, &header, &bytecode);
+    let bytecode = instrumented::unhide(source, header, &bytecode);
+    let bytecode = code_parts::unhide(memory, layout, forms, header, &bytecode);
     let instructions = instructions(&bytecode, forms);
     let is_partial = instructions.last().map_or(0, |last| (last.offset + last.len) as usize) + 1 < len;
     let mut text = |addr: u64| texts.get(memory, &layout.object, addr);
@@ -130,7 +182,7 @@ pub fn read(source: Source<'_>, texts: &mut Texts, addr: u64) -> Option<CodeStor
         texts,
         names: tuple(memory, layout, word(layout.code.names)?),
         locals: tuple(memory, layout, word(layout.code.localsplusnames)?),
-        cells: cells(source, &header),
+        cells: cells(source, header),
         constants: &constants,
         types: &types,
         string,

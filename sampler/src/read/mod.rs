@@ -1,6 +1,7 @@
 //! Decodes an interpreter's memory: pure over [`crate::process::memory::Memory`] and
 //! [`crate::layout::spec::Layout`]; no clock, no system calls, every chase bounded.
 
+pub mod ahead;
 pub mod bytecode;
 pub mod caches;
 pub mod callables;

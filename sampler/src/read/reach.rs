@@ -7,7 +7,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::layout::spec::Layout;
-use crate::layout::state::StateSpec;
+use crate::layout::state::{StateSpec};
 use crate::process::memory::{Bytes, Memory, Range};
 use crate::read::callables::FIRST_FIELD;
 use crate::read::dict::{get_str, instance_attribute, items, read_word};
@@ -193,10 +193,12 @@ impl Reach {
         }
         match kind {
             Kind::Function => {
-                let code = read_word(memory, addr, layout.object.function.func_code)?;
-                let globals = read_word(memory, addr, layout.object.function.func_globals)?;
+                let (code, globals) = (layout.object.function.func_code, layout.object.function.func_globals);
+                let closure = spec.function.closure;
+                let fields = memory.read_bytes(addr, code.max(globals).max(closure) + 8).ok()?;
+                let (code, globals) = (fields.u64_at(code)?, fields.u64_at(globals)?);
+                let closure = fields.u64_at(closure)?;
                 self.wait(Waiting::Code(Reached { code, globals, in_function: false }));
-                let closure = read_word(memory, addr, spec.function.closure)?;
                 if closure != 0 {
                     let held = cells(memory, layout, closure);
                     self.objects(memory, layout, &held, globals);

@@ -34,6 +34,11 @@ pub fn string(memory: &dyn Memory, object: &ObjectOffsets, addr: u64) -> Option<
     string_up_to(memory, object, addr, MAX_TEXT)
 }
 
+/// How many bytes at its address the text of a short name is read from.
+pub fn read_ahead(object: &ObjectOffsets) -> usize {
+    object.unicode.compact_size + AHEAD
+}
+
 /// As [`string`], for at most `max` code points.
 pub fn string_up_to(memory: &dyn Memory, object: &ObjectOffsets, addr: u64, max: usize) -> Option<String> {
     let unicode = &object.unicode;

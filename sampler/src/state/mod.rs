@@ -42,11 +42,13 @@ mod types;
 mod writers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use slowpath_profile::evidence::ProcessEvidence;
 use slowpath_profile::{FunctionId, Tables};
 
 use crate::layout::spec::Layout;
+use crate::process::find::Interpreter as Binary;
 use crate::process::memory::Memory;
 use crate::read::caches::{CodeParts, SiteView};
 use crate::read::code_cache::CodeCache;
@@ -64,6 +66,8 @@ pub(crate) struct Look<'a> {
     pub(crate) layout: &'a Layout,
     /// Its process id.
     pub(crate) pid: u32,
+    /// The binary of its interpreter.
+    pub(crate) binary: &'a Binary,
     /// Address of `_PyRuntime`.
     pub(crate) runtime: u64,
     /// Its interpreters with their threads, as of the last 100 ms.
@@ -80,6 +84,9 @@ pub(crate) struct Look<'a> {
     pub(crate) codes: &'a mut CodeCache,
     /// Where names go.
     pub(crate) tables: &'a mut Tables,
+    /// Time of this look that a collector answers for itself: it does not make looks rarer. Work that
+    /// is done once, in slices, with a bound of its own.
+    pub(crate) own_time: Duration,
 }
 
 /// A code object that is hot at this look.

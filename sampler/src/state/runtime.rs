@@ -5,7 +5,6 @@ use slowpath_profile::evidence::{Handicap, ProcessEvidence, RuntimeFacts, Tool};
 use super::{Collector, Look};
 use crate::layout::spec_for;
 use crate::layout::state::StateSpec;
-use crate::process::find::find_interpreter;
 use crate::process::maps::mappings;
 use crate::read::runtime_facts::{self, Places};
 use crate::read::threads::Interpreter;
@@ -24,7 +23,9 @@ const MAX_EVENTS: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct RuntimeCollector {
     facts: RuntimeFacts,
-    known: Option<Known>,
+    spec: Option<&'static StateSpec>,
+    /// The last function other than the default that evaluated frames, and what it means.
+    hook: Option<(u64, Option<Handicap>)>,
     places: Places,
     tries: u32,
     /// Collections of each generation at the first look.
@@ -33,31 +34,19 @@ pub(crate) struct RuntimeCollector {
     malloc_seen: bool,
 }
 
-/// What does not change of a process.
-#[derive(Debug)]
-struct Known {
-    spec: &'static StateSpec,
-    /// Address of `_Py_tracemalloc_config` before 3.12.
-    tracemalloc: Option<u64>,
-    /// The interpreter's own code.
-    code: Vec<std::ops::Range<u64>>,
-    /// A function that evaluates frames and is the interpreter's own is its default.
-    own_is_default: bool,
-}
-
 impl Collector for RuntimeCollector {
     fn look(&mut self, look: &mut Look<'_>) {
-        if self.known.is_none() {
+        if self.spec.is_none() {
             self.meet(look);
         }
-        let (Some(known), true) = (&self.known, runtime_facts::is_covered(look.layout)) else { return };
+        let (Some(spec), true) = (self.spec, runtime_facts::is_covered(look.layout)) else { return };
         let main = look.interpreters.iter().find(|interpreter| interpreter.id == 0);
         let Some(interpreter) = main.or(look.interpreters.first()) else { return };
-        if self.tries < TRIES && !self.places.are_complete(known.spec) {
+        if self.tries < TRIES && !self.places.are_complete(spec) {
             self.tries += 1;
-            self.places.complete(look.memory, look.layout, known.spec, look.runtime, interpreter.addr);
+            self.places.complete(look.memory, look.layout, spec, look.runtime, interpreter.addr);
         }
-        let tools = tools(look, known.spec, &self.places);
+        let tools = tools(look, spec, &self.places);
         tools.into_iter().for_each(|tool| note_tool(&mut self.facts.tools, tool));
         self.handicaps(look);
         self.numbers(look);
@@ -79,30 +68,16 @@ impl RuntimeCollector {
         if look.layout.build.debug {
             self.facts.handicaps.push(Handicap::DebugBuild);
         }
-        let mut known = Known {
-            spec: spec.state,
-            tracemalloc: None,
-            code: Vec::new(),
-            own_is_default: version.minor < 12,
-        };
-        if let Ok(found) = find_interpreter(look.pid, look.memory) {
-            self.facts.jit.is_built = found.jit_compiled_in;
-            known.tracemalloc = found.tracemalloc;
-            let maps = mappings(look.pid).unwrap_or_default();
-            let own = maps.iter().filter(|mapping| {
-                mapping.exec && mapping.file.as_ref().is_some_and(|file| file.path == found.binary)
-            });
-            known.code = own.map(|mapping| mapping.start..mapping.end).collect();
-        }
+        self.facts.jit.is_built = look.binary.jit_compiled_in;
         self.facts.jit.is_on = look.layout.build.jit;
-        self.known = Some(known);
+        self.spec = Some(spec.state);
     }
 
     fn handicaps(&mut self, look: &Look<'_>) {
-        let Some(known) = &self.known else { return };
-        let (memory, spec, places) = (look.memory, known.spec, &self.places);
+        let Some(spec) = self.spec else { return };
+        let (memory, places) = (look.memory, &self.places);
         let mut found = Vec::new();
-        let tracing = runtime_facts::tracemalloc_is_on(memory, spec, places, known.tracemalloc);
+        let tracing = runtime_facts::tracemalloc_is_on(memory, spec, places, look.binary.tracemalloc);
         self.tracemalloc_seen |= tracing.is_some();
         found.extend((tracing == Some(true)).then_some(Handicap::Tracemalloc));
         let malloc = runtime_facts::malloc_is_debugged(memory, spec, places);
@@ -110,15 +85,11 @@ impl RuntimeCollector {
         // A debug build checks allocations unless told otherwise: that is part of it.
         let is_debugged = malloc == Some(true) && !look.layout.build.debug;
         found.extend(is_debugged.then_some(Handicap::MallocDebug));
-        if let Some(hook) = runtime_facts::eval_frame(memory, spec, places).filter(|hook| *hook != 0) {
-            let is_own = known.code.iter().any(|code| code.contains(&hook));
-            found.extend(match (is_own, known.own_is_default) {
-                (true, true) => None,
-                // The only evaluation of frames besides the default that CPython itself has.
-                (true, false) => Some(Handicap::PerfTrampoline),
-                (false, _) => (!known.code.is_empty()).then_some(Handicap::EvalFrameHook),
-            });
+        let hook = runtime_facts::eval_frame(memory, spec, places).filter(|hook| *hook != 0);
+        if let Some(hook) = hook.filter(|hook| self.hook.is_none_or(|(known, _)| known != *hook)) {
+            self.hook = Some((hook, meaning_of(hook, look)));
         }
+        found.extend(self.hook.and_then(|(_, handicap)| handicap));
         let off = runtime_facts::specialisation_is_off(memory, spec, places);
         found.extend((off == Some(true)).then_some(Handicap::SpecialisationOff));
         for handicap in found {
@@ -129,8 +100,8 @@ impl RuntimeCollector {
     }
 
     fn numbers(&mut self, look: &Look<'_>) {
-        let Some(known) = &self.known else { return };
-        let (memory, spec, places) = (look.memory, known.spec, &self.places);
+        let Some(spec) = self.spec else { return };
+        let (memory, places) = (look.memory, &self.places);
         let facts = &mut self.facts;
         // What could not be read now stands as it was read last.
         facts.next_keys_version =
@@ -149,8 +120,8 @@ impl RuntimeCollector {
 
     /// What is not known, in plain words.
     fn unreadable(&self) -> Vec<String> {
-        let Some(known) = &self.known else { return Vec::new() };
-        let (spec, places) = (known.spec, &self.places);
+        let Some(spec) = self.spec else { return Vec::new() };
+        let places = &self.places;
         let mut said = Vec::new();
         let mut lacks = |is_lacking: bool, what: &str| {
             if is_lacking {
@@ -167,6 +138,18 @@ impl RuntimeCollector {
         lacks(!self.malloc_seen, "the memory allocator in use");
         lacks(!self.tracemalloc_seen, "the state of tracemalloc");
         said
+    }
+}
+
+/// What it means that this function evaluates frames. Up to 3.11 the default is such a function; since
+/// 3.12 the trampoline for `perf` is the only one that is CPython's own.
+fn meaning_of(hook: u64, look: &Look<'_>) -> Option<Handicap> {
+    let maps = mappings(look.pid).ok()?;
+    let place = maps.iter().find(|mapping| (mapping.start..mapping.end).contains(&hook) && mapping.exec)?;
+    let is_own = place.file.as_ref().is_some_and(|file| file.path == look.binary.binary);
+    match is_own {
+        false => Some(Handicap::EvalFrameHook),
+        true => (look.layout.version.minor >= 12).then_some(Handicap::PerfTrampoline),
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct StoreIndex {
     codes: Vec<IndexedCode>,
     /// Number of the code object, and of the store in it.
     by_name: FxHashMap<Arc<str>, Vec<(u32, u32)>>,
+    /// Stores that matter whatever they are called, as in `by_name`.
+    unnamed: Vec<(u32, u32)>,
     /// Code objects by what they are called, to know those that are made again and again.
     known: FxHashSet<Identity>,
     /// `__name__` of the globals of the code of a file.
@@ -69,7 +71,10 @@ impl StoreIndex {
         self.stores += code.stores.len();
         let place = u32::try_from(self.codes.len()).unwrap_or(u32::MAX);
         for (number, store) in (0..).zip(&code.stores) {
-            self.by_name.entry(store.name.clone()).or_default().push((place, number));
+            match is_unnamed(store) {
+                true => self.unnamed.push((place, number)),
+                false => self.by_name.entry(store.name.clone()).or_default().push((place, number)),
+            }
         }
         let is_nested = reached.in_function || code.qualname.contains("<locals>");
         let at_import = code.body != Body::Function && !is_nested;
@@ -97,12 +102,10 @@ impl StoreIndex {
     /// The stores to `names`, then those whose name is not known but whose target may matter, each with
     /// the module whose globals it sees.
     pub(crate) fn stores(&mut self, names: &FxHashSet<Arc<str>>) -> Vec<(Store, Arc<str>)> {
-        let places = |name: &str| self.by_name.get(name).into_iter().flatten().copied();
-        let mut wanted: Vec<(u32, u32)> = names.iter().flat_map(|name| places(name)).collect();
+        let named = names.iter().filter_map(|name| self.by_name.get(name)).flatten();
+        let mut wanted: Vec<(u32, u32)> = named.copied().collect();
         wanted.sort_unstable();
-        let named = wanted.len();
-        wanted.extend(places(""));
-        wanted[named..].sort_unstable();
+        wanted.extend(&self.unnamed);
         self.truncated |= wanted.len() > MAX_PUBLISHED;
         wanted.truncate(MAX_PUBLISHED);
         wanted.into_iter().filter_map(|(code, store)| self.store(code, store)).collect()
@@ -133,11 +136,17 @@ impl StoreIndex {
     }
 }
 
+/// Whether a store matters whatever its name: because it has none, or because of how it stores.
+fn is_unnamed(store: &Found) -> bool {
+    use StoreKind::{ClassBody, DictRead, DictReplaced, Exec};
+    store.name.is_empty() || matches!(store.kind, ClassBody | DictRead | DictReplaced | Exec)
+}
+
 /// Whether a store may be the cause of something without anybody having asked for its name: stores of
 /// functions to globals and to attributes of classes are few, and so are those without a name.
 fn is_likely(store: &Found, at_import: bool) -> bool {
     match store.kind {
-        _ if store.name.is_empty() => true,
+        _ if is_unnamed(store) => true,
         StoreKind::Global | StoreKind::DeleteGlobal | StoreKind::GlobalsItem => !at_import,
         StoreKind::Attribute | StoreKind::DeleteAttribute => is_class_like(&store.target),
         _ => false,

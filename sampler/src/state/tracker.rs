@@ -12,6 +12,7 @@ use super::hot::Heat;
 use super::{Collector, HotCode, Look, collectors};
 use crate::layout::forms::Forms;
 use crate::layout::spec::{Bytecode, Layout};
+use crate::process::find::Interpreter as Binary;
 use crate::process::memory::{Memory, Range};
 use crate::read::caches::{CodeParts, SiteView, views};
 use crate::read::code::Code;
@@ -87,6 +88,8 @@ pub(crate) struct Moment<'a> {
     pub(crate) layout: &'a Layout,
     /// Its process id.
     pub(crate) pid: u32,
+    /// The binary of its interpreter.
+    pub(crate) binary: &'a Binary,
     /// Address of `_PyRuntime`.
     pub(crate) runtime: u64,
     /// Its interpreters.
@@ -166,6 +169,7 @@ impl Tracker {
         self.is_due = false;
         self.looked_ns = moment.now_ns;
         let planned = self.plan(moment);
+        let mut own_time = Duration::ZERO;
         let copied = !planned.is_empty() && self.image.fill(moment.memory).is_ok();
         let is_pair =
             copied && self.looks.is_multiple_of(PAIR_EVERY) && moment.layout.adaptive.counter.is_some();
@@ -173,14 +177,14 @@ impl Tracker {
         if copied {
             let hot: Vec<HotCode> =
                 planned.iter().filter_map(|planned| self.decode(planned, is_pair, moment)).collect();
-            self.collect(&hot, moment);
+            own_time = self.collect(&hot, moment);
             self.looks += 1;
         }
         if self.looks.is_multiple_of(FADE_EVERY) {
             self.heat.fade();
             self.refused.clear();
         }
-        self.spent(begun.elapsed());
+        self.spent(begun.elapsed().saturating_sub(own_time));
     }
 
     pub(super) fn spent(&mut self, time: Duration) {
@@ -336,12 +340,13 @@ impl Tracker {
         self.heat.forget(addr);
     }
 
-    fn collect(&mut self, hot: &[HotCode], moment: &mut Moment<'_>) {
+    fn collect(&mut self, hot: &[HotCode], moment: &mut Moment<'_>) -> Duration {
         let frames = self.frames.take(hot);
         let mut look = Look {
             memory: moment.memory,
             layout: moment.layout,
             pid: moment.pid,
+            binary: moment.binary,
             runtime: moment.runtime,
             interpreters: moment.interpreters,
             now_ns: moment.now_ns,
@@ -350,8 +355,10 @@ impl Tracker {
             frames: &frames,
             codes: &mut *moment.codes,
             tables: &mut *moment.tables,
+            own_time: Duration::ZERO,
         };
         self.collectors.iter_mut().for_each(|collector| collector.look(&mut look));
+        look.own_time
     }
 }
 

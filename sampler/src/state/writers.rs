@@ -18,7 +18,11 @@ use crate::read::stores::Body;
 use crate::read::text;
 
 /// Time that one look may take for this.
-const SLICE: Duration = Duration::from_micros(800);
+const SLICE: Duration = Duration::from_micros(900);
+/// All of it takes at most one part in so many of the time, besides what it may take at once: enough
+/// for some thousand code objects.
+const BUDGET: u64 = 100;
+const ADVANCE: Duration = Duration::from_millis(80);
 /// Modules are gone through again after so long, for code that was loaded meanwhile: from then on
 /// ever more rarely.
 const AGAIN_NS: u64 = 10_000_000_000;
@@ -41,6 +45,7 @@ pub(crate) struct Writers {
     /// Code objects on stacks when they were gone through last.
     on_stacks: u64,
     begun_ns: Option<u64>,
+    spent: Duration,
     next_ns: u64,
 }
 
@@ -52,14 +57,16 @@ impl Collector for Writers {
         }
         self.ask_for_hot(look);
         self.begin(look);
-        let until = Instant::now() + SLICE;
-        while Instant::now() < until && self.index.searched < MAX_CODES as u32 {
-            if !self.step(look) {
-                break;
-            }
-        }
-        self.index.truncated |= self.index.searched >= MAX_CODES as u32 || self.reach.truncated;
+        let started = Instant::now();
+        let begun = self.begun_ns.unwrap_or(look.now_ns);
+        let allowed = ADVANCE + Duration::from_nanos(look.now_ns.saturating_sub(begun) / BUDGET);
+        let slice = SLICE.min(allowed.saturating_sub(self.spent));
+        while started.elapsed() < slice && self.index.searched < MAX_CODES as u32 && self.step(look) {}
+        let is_full = self.index.searched >= MAX_CODES as u32;
+        self.index.truncated |= is_full || self.reach.truncated;
         self.index.intern(&self.names, &std::mem::take(&mut self.fresh), look.tables);
+        self.spent += started.elapsed();
+        look.own_time += started.elapsed();
     }
 
     fn write(&mut self, evidence: &mut ProcessEvidence) {
