@@ -92,7 +92,9 @@ impl Reach {
 
     /// Adds a code object that was seen elsewhere.
     pub fn add(&mut self, reached: Reached) {
-        self.wait(Waiting::Code(reached));
+        if !self.seen.contains(&reached.code) {
+            self.wait(Waiting::Code(reached));
+        }
     }
 
     /// Whether nothing is left.

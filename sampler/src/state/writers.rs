@@ -86,12 +86,9 @@ impl Collector for Writers {
 }
 
 impl Writers {
-    /// Goes through the modules, then through the code on stacks, and again now and then.
+    /// Goes through the code on stacks whenever some has come, through the modules now and then.
     fn begin(&mut self, look: &Look<'_>) {
-        if self.begun_ns.is_some() && !self.reach.is_done() {
-            return;
-        }
-        if look.now_ns >= self.next_ns {
+        if look.now_ns >= self.next_ns && self.reach.is_done() {
             let begun = *self.begun_ns.get_or_insert(look.now_ns);
             self.next_ns = look.now_ns + AGAIN_NS.max(look.now_ns.saturating_sub(begun));
             let main = look.interpreters.iter().find(|interpreter| interpreter.id == 0);
@@ -99,9 +96,11 @@ impl Writers {
                 main.and_then(|main| read_word(look.memory, main.addr, look.layout.interpreter.modules));
             self.texts.clear();
             modules.into_iter().for_each(|modules| self.reach.begin(modules));
-        } else if look.codes.reads() != self.on_stacks {
+        }
+        if look.codes.reads() != self.on_stacks {
             self.on_stacks = look.codes.reads();
-            // What is left by now is in no module: the body of a module, what `exec` runs.
+            // Some of it is in no module: the body of a module, what `exec` runs. Whose globals it sees,
+            // other code of its file tells.
             for code in look.codes.addresses() {
                 self.reach.add(Reached { code, globals: 0, in_function: false });
             }
@@ -122,7 +121,7 @@ impl Writers {
         for code in &stores.nested {
             self.reach.add(Reached { code: *code, in_function, ..reached });
         }
-        let module = self.module(look, reached.globals);
+        let module = if reached.globals == 0 { Arc::default() } else { self.module(look, reached.globals) };
         self.index.add(reached, module, stores);
         true
     }
