@@ -18,12 +18,17 @@
 #![forbid(unsafe_code)]
 
 mod advise;
+pub mod baseline;
 pub mod cause;
 pub mod context;
 pub mod costs;
+pub mod fingerprint;
+pub mod gate;
+pub mod ignore;
 mod merge;
 pub mod oracle;
 pub mod output;
+mod python_text;
 pub mod rule;
 pub mod rules;
 mod saving;
