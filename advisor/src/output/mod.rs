@@ -11,6 +11,7 @@
 mod github;
 mod gitlab;
 mod json;
+mod json_read;
 mod junit;
 mod markdown;
 mod paths;
@@ -25,6 +26,7 @@ use std::io::{self, Write};
 
 use slowpath_profile::finding::{Finding, Findings, Place};
 
+pub use json_read::{JsonError, read_json};
 pub use paths::Paths;
 
 use crate::gate::{Decision, Novelty, State};
@@ -105,17 +107,6 @@ impl Format {
     }
 }
 
-/// A rule's entry in the manual, for forms that carry it along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RulePage<'a> {
-    /// Its code: `SP301`.
-    pub code: &'a str,
-    /// Its name in a few words.
-    pub name: &'a str,
-    /// The page, in Markdown.
-    pub markdown: &'a str,
-}
-
 /// What is written: findings, and what the gate made of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Report<'a> {
@@ -125,8 +116,6 @@ pub struct Report<'a> {
     pub decision: Option<&'a Decision>,
     /// How paths are shown.
     pub paths: &'a Paths,
-    /// Pages of the rules that are found.
-    pub pages: &'a [RulePage<'a>],
 }
 
 /// How loudly a finding is told.
@@ -164,17 +153,10 @@ impl<'a> Report<'a> {
         self.shown().count()
     }
 
-    fn page(&self, rule: &str) -> Option<&RulePage<'a>> {
-        self.pages.iter().find(|page| page.code == rule)
-    }
-
     /// Name of a rule in a few words, if it is known.
     fn rule_name(&self, rule: &str) -> Option<&'a str> {
         let stated = self.findings.verdicts.iter().find(|verdict| verdict.rule == rule);
-        self.page(rule)
-            .map(|page| page.name)
-            .or(stated.map(|verdict| verdict.name.as_str()))
-            .filter(|name| !name.is_empty())
+        stated.map(|verdict| verdict.name.as_str()).filter(|name| !name.is_empty())
     }
 }
 

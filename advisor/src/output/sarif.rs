@@ -51,7 +51,8 @@ fn log<'a>(report: &Report<'a>) -> Log<'a> {
 
 fn rule<'a>(report: &Report<'a>, code: &'a str) -> Rule<'a> {
     let name = report.rule_name(code).unwrap_or(code);
-    let help = report.page(code).map(|page| Message::both(page.markdown.to_owned(), page.markdown));
+    let page = crate::rules::all().iter().find(|rule| rule.code == code).map(crate::rule::Rule::markdown);
+    let help = page.map(|page| Message { text: page.clone(), markdown: Some(page) });
     Rule {
         id: code,
         short_description: Message::plain(name),
@@ -108,7 +109,7 @@ fn finite(number: f64) -> f64 {
     if number.is_finite() { number } else { 0.0 }
 }
 
-fn message<'a>(report: &Report<'a>, finding: &Finding, state: Option<State>) -> Message<'a> {
+fn message<'a>(report: &Report<'a>, finding: &Finding, state: Option<State>) -> Message {
     let mut text = words::headline(finding, state);
     for fact in words::facts(finding, report.paths) {
         text += &format!("\n{}: {}", fact.label, fact.plain());
@@ -122,7 +123,7 @@ fn suppression(report: &Report<'_>, state: Option<State>) -> Option<Suppression>
     Some(Suppression { kind: "inSource", justification: printable(&ignore.reason).into_owned() })
 }
 
-fn location<'a>(report: &Report<'_>, place: &Place, text: Option<&str>) -> Location<'a> {
+fn location<'a>(report: &Report<'_>, place: &Place, text: Option<&str>) -> Location {
     let function = printable(&place.function);
     let named = (!function.is_empty())
         .then(|| LogicalLocation { fully_qualified_name: function.clone().into_owned(), kind: "function" });
@@ -160,7 +161,7 @@ fn region(place: &Place, line: u32) -> Region {
 }
 
 /// From the cause through the reasons to where it hurts; `None` if there is no way to show.
-fn code_flow<'a>(report: &Report<'_>, finding: &Finding) -> Option<CodeFlow<'a>> {
+fn code_flow<'a>(report: &Report<'_>, finding: &Finding) -> Option<CodeFlow> {
     let first = finding.hurts.first()?;
     let mut steps = Vec::new();
     let mut step = |place: &Place, text: String| {
@@ -183,10 +184,10 @@ fn code_flow<'a>(report: &Report<'_>, finding: &Finding) -> Option<CodeFlow<'a>>
     (steps.len() > 1).then(|| CodeFlow { thread_flows: [ThreadFlow { locations: steps }] })
 }
 
-fn invocation<'a>(report: &Report<'a>) -> Invocation<'a> {
+fn invocation<'a>(report: &Report<'a>) -> Invocation {
     let verdicts = report.findings.verdicts.iter();
     let silent = verdicts.filter(|it| it.verdict == slowpath_profile::finding::VerdictKind::CannotTell);
-    let mut execution: Vec<Notification<'a>> = silent
+    let mut execution: Vec<Notification> = silent
         .map(|it| {
             let text = format!("{} cannot tell: {}", printable(&it.rule), printable(&it.reason));
             Notification::new("note", &text, None)
@@ -231,7 +232,7 @@ fn percent_encoded(path: &str) -> String {
     out
 }
 
-impl<'a> Message<'a> {
+impl Message {
     /// Plain text. `[text](1)` would be a link and `{0}` an argument in it: such are escaped as the
     /// standard says (3.11.5, 3.11.6), and brackets that cannot be mistaken stay as they are.
     fn plain(text: &str) -> Self {
@@ -245,14 +246,10 @@ impl<'a> Message<'a> {
         }
         Self { text: text.into_owned(), markdown: None }
     }
-
-    fn both(text: String, markdown: &'a str) -> Self {
-        Self { text, markdown: Some(markdown) }
-    }
 }
 
-impl<'a> Notification<'a> {
-    fn new(level: &'static str, text: &str, place: Option<Location<'a>>) -> Self {
+impl Notification {
+    fn new(level: &'static str, text: &str, place: Option<Location>) -> Self {
         Self { level, message: Message::plain(text), locations: place.into_iter().collect() }
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct Log<'a> {
 pub(super) struct Run<'a> {
     pub(super) tool: Tool<'a>,
     pub(super) column_kind: &'static str,
-    pub(super) invocations: [Invocation<'a>; 1],
+    pub(super) invocations: [Invocation; 1],
     pub(super) results: Vec<ResultOut<'a>>,
 }
 
@@ -35,8 +35,8 @@ pub(super) struct Driver<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Rule<'a> {
     pub(super) id: &'a str,
-    pub(super) short_description: Message<'a>,
-    pub(super) help: Message<'a>,
+    pub(super) short_description: Message,
+    pub(super) help: Message,
     pub(super) default_configuration: Reporting,
 }
 
@@ -46,32 +46,32 @@ pub(super) struct Reporting {
 }
 
 #[derive(Serialize)]
-pub(super) struct Message<'a> {
+pub(super) struct Message {
     pub(super) text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) markdown: Option<&'a str>,
+    pub(super) markdown: Option<String>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Invocation<'a> {
+pub(super) struct Invocation {
     pub(super) execution_successful: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) exit_code: Option<u8>,
     /// What was noticed while judging.
     #[serde(rename = "toolExecutionNotifications", skip_serializing_if = "Vec::is_empty")]
-    pub(super) execution: Vec<Notification<'a>>,
+    pub(super) execution: Vec<Notification>,
     /// What is wrong with what was given.
     #[serde(rename = "toolConfigurationNotifications", skip_serializing_if = "Vec::is_empty")]
-    pub(super) configuration: Vec<Notification<'a>>,
+    pub(super) configuration: Vec<Notification>,
 }
 
 #[derive(Serialize)]
-pub(super) struct Notification<'a> {
+pub(super) struct Notification {
     pub(super) level: &'static str,
-    pub(super) message: Message<'a>,
+    pub(super) message: Message,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) locations: Vec<Location<'a>>,
+    pub(super) locations: Vec<Location>,
 }
 
 #[derive(Serialize)]
@@ -81,13 +81,13 @@ pub(super) struct ResultOut<'a> {
     pub(super) rule_index: usize,
     pub(super) level: &'static str,
     pub(super) rank: f64,
-    pub(super) message: Message<'a>,
+    pub(super) message: Message,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) locations: Vec<Location<'a>>,
+    pub(super) locations: Vec<Location>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) related_locations: Vec<Location<'a>>,
+    pub(super) related_locations: Vec<Location>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) code_flows: Vec<CodeFlow<'a>>,
+    pub(super) code_flows: Vec<CodeFlow>,
     pub(super) partial_fingerprints: Fingerprints<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) baseline_state: Option<&'static str>,
@@ -122,7 +122,7 @@ pub(super) struct Suppression {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Location<'a> {
+pub(super) struct Location {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,7 +130,7 @@ pub(super) struct Location<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) logical_locations: Vec<LogicalLocation>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) message: Option<Message<'a>>,
+    pub(super) message: Option<Message>,
 }
 
 #[derive(Serialize)]
@@ -170,16 +170,16 @@ pub(super) struct Region {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct CodeFlow<'a> {
-    pub(super) thread_flows: [ThreadFlow<'a>; 1],
+pub(super) struct CodeFlow {
+    pub(super) thread_flows: [ThreadFlow; 1],
 }
 
 #[derive(Serialize)]
-pub(super) struct ThreadFlow<'a> {
-    pub(super) locations: Vec<ThreadFlowLocation<'a>>,
+pub(super) struct ThreadFlow {
+    pub(super) locations: Vec<ThreadFlowLocation>,
 }
 
 #[derive(Serialize)]
-pub(super) struct ThreadFlowLocation<'a> {
-    pub(super) location: Location<'a>,
+pub(super) struct ThreadFlowLocation {
+    pub(super) location: Location,
 }

@@ -6,7 +6,6 @@ use slowpath_profile::finding::{
 };
 
 use super::{Paths, Report};
-use crate::fingerprint::{fingerprint, short_id};
 
 /// A name with everything that a form could trip over.
 pub(crate) const HOSTILE: &str =
@@ -89,9 +88,7 @@ pub(crate) fn polymorphic_site() -> Finding {
 /// Fills in what follows from the rest.
 pub(crate) fn sealed(mut finding: Finding) -> Finding {
     finding.confidence = finding.evidence.confidence();
-    finding.fingerprint = fingerprint(&finding);
-    finding.id = short_id(&finding);
-    finding
+    crate::fingerprint::sealed(finding)
 }
 
 /// Every name of the finding is the given one.
@@ -168,7 +165,7 @@ pub(crate) fn paths() -> Paths {
 /// A report without a gate in one form.
 pub(crate) fn written(format: super::Format, findings: &Findings) -> String {
     let paths = paths();
-    let report = Report { findings, decision: None, paths: &paths, pages: &[] };
+    let report = Report { findings, decision: None, paths: &paths };
     text_of(format, &report)
 }
 
