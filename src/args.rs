@@ -14,6 +14,10 @@ use slowpath_sampler::options::{Rate, SampleOptions, ThreadFilter};
 
 use crate::format::{DiffFormat, Format};
 
+mod check;
+
+pub(crate) use check::{CheckArgs, Form, FormArgs, GateArgs};
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -70,6 +74,8 @@ pub(crate) enum Command {
     Attach(AttachArgs),
     /// Say what is slow, which code caused it and what a fix would save
     Advise(AdviseArgs),
+    /// Fail if there is something new to fix: the gate for continuous integration
+    Check(Box<CheckArgs>),
     /// Print the manual page of a rule, or all rules
     Explain {
         /// Code of a rule or id of a finding: SP301
@@ -357,7 +363,7 @@ mod tests {
         for flag in ["--native", "--async", "--exact", "--cpu-budget=1%", "--mode=memory"] {
             assert!(Cli::try_parse_from(["slowpath", "attach", "1", flag]).is_err(), "{flag}");
         }
-        for command in ["top", "serve", "check", "agent", "demo"] {
+        for command in ["top", "serve", "agent", "demo"] {
             assert!(Cli::try_parse_from(["slowpath", command, "1"]).is_err(), "{command}");
         }
     }
@@ -367,7 +373,7 @@ mod tests {
         let mut command = Cli::command().term_width(100);
         command.build();
         let mut text = command.render_help().to_string();
-        for name in ["run", "attach", "advise", "explain", "dump", "report", "diff", "doctor"] {
+        for name in ["run", "attach", "advise", "check", "explain", "dump", "report", "diff", "doctor"] {
             let sub = command.find_subcommand_mut(name).expect("listed above");
             text += &format!("\n===== {name}\n{}", sub.render_help());
         }

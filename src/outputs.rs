@@ -134,7 +134,7 @@ impl Write for Counting {
 }
 
 /// Everything that was asked for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Outputs {
     pub(crate) files: Vec<(Output, Format)>,
     /// What formats other than the recording, and the summary, show.

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 
 mod advise;
 mod attach;
+mod check;
 mod completions;
 mod diff;
 pub(crate) mod doctor;
@@ -22,6 +23,7 @@ pub(crate) fn execute(cli: Cli) -> Result<u8, Failure> {
         Command::Run(args) => run::execute(&args, global),
         Command::Attach(args) => attach::execute(&args, global),
         Command::Advise(args) => advise::execute(args, global),
+        Command::Check(args) => check::execute(&args, global),
         Command::Explain { code } => explain::execute(code.as_deref(), global),
         Command::Dump(args) => dump::execute(&args, global),
         Command::Report(args) => report::execute(args, global),

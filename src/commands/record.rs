@@ -58,6 +58,18 @@ pub(super) struct Recorded {
     pub(super) failure: Option<Failure>,
 }
 
+impl Recorded {
+    /// What went less well than it should.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The recording, if it is all there.
+    pub(super) fn into_source(self) -> Result<file::Recording, Failure> {
+        self.failure.map_or(Ok(self.source), Err)
+    }
+}
+
 /// Samples until the target ends, the duration is over or `stop` is set.
 pub(super) fn record(
     target: Target,

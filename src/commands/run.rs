@@ -46,10 +46,7 @@ fn profile(
     global: Global,
     show: Show,
 ) -> Result<(), Failure> {
-    if let Some(pid) = program.pid() {
-        signals::forward_to(pid).map_err(|error| no_signals(&error))?;
-    }
-    let Some(target) = attach(program, args.sampling.children)? else {
+    let Some(target) = attach_forwarding(program, args.sampling.children)? else {
         if !global.quiet {
             tell(&too_short(program, global));
         }
@@ -66,6 +63,14 @@ fn profile(
         return Ok(());
     }
     conclude(recorded, outputs, global, show)
+}
+
+/// Passes signals on to the program, and attaches to it as soon as it is ready; `None` if it ends before.
+pub(super) fn attach_forwarding(program: &Program, children: bool) -> Result<Option<Target>, Failure> {
+    if let Some(pid) = program.pid() {
+        signals::forward_to(pid).map_err(|error| no_signals(&error))?;
+    }
+    attach(program, children)
 }
 
 /// Tries until the program is ready to be read; `None` if it ends before. A wrapper that executes
@@ -121,7 +126,7 @@ fn too_short(program: &Program, global: Global) -> String {
     format!("{} {}\n", style.warn("slowpath:"), wrap(&text, style.width.saturating_sub(10), 2))
 }
 
-fn lost(pid: u32, error: &std::io::Error) -> Failure {
+pub(super) fn lost(pid: u32, error: &std::io::Error) -> Failure {
     Failure::new(
         Exit::CannotAttach,
         format!("the exit code of process {pid} is unknown"),
