@@ -18,8 +18,8 @@ mod paths;
 mod rdjson;
 mod sarif;
 mod sarif_types;
-#[cfg(test)]
-pub(crate) mod testing;
+#[doc(hidden)]
+pub mod testing;
 mod words;
 
 use std::io::{self, Write};

@@ -8,10 +8,11 @@ use slowpath_profile::finding::{
 use super::{Paths, Report};
 
 /// A name with everything that a form could trip over.
-pub(crate) const HOSTILE: &str =
+pub const HOSTILE: &str =
     "a%;b\n::error::x\r\x1b[31m\"'<\\</script>&\u{202e}{0},|`*_ ]](x) ]]> \u{0}数え\u{1f40d}~~~```";
 
-pub(crate) fn place(file: &str, line: u32, column: u32, function: &str) -> Place {
+/// A place of one line.
+pub fn place(file: &str, line: u32, column: u32, function: &str) -> Place {
     Place {
         file: file.into(),
         line: Some(line),
@@ -22,12 +23,13 @@ pub(crate) fn place(file: &str, line: u32, column: u32, function: &str) -> Place
     }
 }
 
-pub(crate) fn saving(low: f64, share: f64, high: f64) -> Saving {
+/// A saving with its interval.
+pub fn saving(low: f64, share: f64, high: f64) -> Saving {
     Saving { share, low, high, ceiling: (high * 1.5).min(1.0), ratio: 2.33 }
 }
 
 /// A class that ran out of version tags: cause and fix are known.
-pub(crate) fn class_out_of_tags() -> Finding {
+pub fn class_out_of_tags() -> Finding {
     let hurt = |line, expression: &str, share, samples| Hurt {
         place: place("/src/shop/pricing.py", line, 19, "Cart.total"),
         expression: expression.into(),
@@ -66,7 +68,7 @@ pub(crate) fn class_out_of_tags() -> Finding {
 }
 
 /// Types that rotate at one place: no cause is known.
-pub(crate) fn polymorphic_site() -> Finding {
+pub fn polymorphic_site() -> Finding {
     sealed(Finding {
         rule: "SP201".into(),
         title: "4 types rotate at one place".into(),
@@ -86,13 +88,13 @@ pub(crate) fn polymorphic_site() -> Finding {
 }
 
 /// Fills in what follows from the rest.
-pub(crate) fn sealed(mut finding: Finding) -> Finding {
+pub fn sealed(mut finding: Finding) -> Finding {
     finding.confidence = finding.evidence.confidence();
     crate::fingerprint::sealed(finding)
 }
 
 /// Every name of the finding is the given one.
-pub(crate) fn named(mut finding: Finding, name: &str) -> Finding {
+pub fn named(mut finding: Finding, name: &str) -> Finding {
     for place in finding
         .causes
         .iter_mut()
@@ -124,7 +126,7 @@ pub(crate) fn named(mut finding: Finding, name: &str) -> Finding {
 }
 
 /// These findings, of rules that all looked.
-pub(crate) fn findings(list: Vec<Finding>) -> Findings {
+pub fn findings(list: Vec<Finding>) -> Findings {
     let verdict = |rule: &str, name: &str, verdict, reason: &str| RuleVerdict {
         rule: rule.into(),
         name: name.into(),
@@ -154,22 +156,32 @@ pub(crate) fn findings(list: Vec<Finding>) -> Findings {
 }
 
 /// Both findings.
-pub(crate) fn two() -> Findings {
+pub fn two() -> Findings {
     findings(vec![class_out_of_tags(), polymorphic_site()])
 }
 
-pub(crate) fn paths() -> Paths {
+/// Paths of the repository `/src`, seen from `/src/shop`.
+pub fn paths() -> Paths {
     Paths::new("/src/shop", "/src")
 }
 
 /// A report without a gate in one form.
-pub(crate) fn written(format: super::Format, findings: &Findings) -> String {
+///
+/// # Panics
+///
+/// If the form is no text.
+pub fn written(format: super::Format, findings: &Findings) -> String {
     let paths = paths();
     let report = Report { findings, decision: None, paths: &paths };
     text_of(format, &report)
 }
 
-pub(crate) fn text_of(format: super::Format, report: &Report<'_>) -> String {
+/// A report in one form.
+///
+/// # Panics
+///
+/// If the form is no text.
+pub fn text_of(format: super::Format, report: &Report<'_>) -> String {
     let mut out = Vec::new();
     format.write(report, &mut out).expect("a vector takes everything");
     String::from_utf8(out).expect("every form is UTF-8")
