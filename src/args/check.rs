@@ -53,7 +53,7 @@ pub(crate) struct GateArgs {
     #[arg(long, requires = "update_baseline")]
     pub(crate) accept: bool,
     /// Run the program a second time before failing [default]
-    #[arg(long, overrides_with = "no_confirm", requires = "command")]
+    #[arg(long, overrides_with = "no_confirm")]
     confirm: bool,
     /// Fail after one run
     #[arg(long, overrides_with = "confirm")]
@@ -61,6 +61,11 @@ pub(crate) struct GateArgs {
 }
 
 impl GateArgs {
+    /// Whether a second run was asked for in so many words.
+    pub(crate) fn insists_on_second_run(&self) -> bool {
+        self.confirm
+    }
+
     /// Whether a second run decides.
     pub(crate) fn confirm(&self) -> bool {
         !self.no_confirm

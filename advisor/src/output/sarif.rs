@@ -110,7 +110,7 @@ fn finite(number: f64) -> f64 {
 }
 
 fn message<'a>(report: &Report<'a>, finding: &Finding, state: Option<State>) -> Message {
-    let mut text = words::headline(finding, state);
+    let mut text = words::summary(finding, state);
     for fact in words::facts(finding, report.paths) {
         text += &format!("\n{}: {}", fact.label, fact.plain());
     }
