@@ -12,7 +12,7 @@ use super::SamplingArgs;
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  passed
-  1  failed: a new finding that reaches the limit, seen in two runs where the command can be repeated
+  1  failed: a new finding that reaches the limit, confirmed by a second run if that can be had
   2  wrong usage
   3  inconclusive: too few samples, nothing could be judged, or the program failed
   4  cannot attach: no such program, not Python, not supported
