@@ -26,9 +26,10 @@ const STYLES: Styles = Styles::styled()
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  ok
+  0  ok; check: passed
+  1  check: failed
   2  wrong usage
-  3  inconclusive: nothing was sampled
+  3  inconclusive: nothing was sampled; check: it cannot be told
   4  cannot attach: no such process, not Python, not supported
   5  permission
   6  output could not be written

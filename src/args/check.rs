@@ -12,7 +12,7 @@ use super::SamplingArgs;
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  passed
-  1  failed: a new finding that reaches the limit, seen in two runs where the command can be repeated
+  1  failed: a new finding that reaches the limit, confirmed by a second run if that can be had
   2  wrong usage
   3  inconclusive: too few samples, nothing could be judged, or the program failed
   4  cannot attach: no such program, not Python, not supported
@@ -53,7 +53,7 @@ pub(crate) struct GateArgs {
     #[arg(long, requires = "update_baseline")]
     pub(crate) accept: bool,
     /// Run the program a second time before failing [default]
-    #[arg(long, overrides_with = "no_confirm", requires = "command")]
+    #[arg(long, overrides_with = "no_confirm")]
     confirm: bool,
     /// Fail after one run
     #[arg(long, overrides_with = "confirm")]
@@ -61,6 +61,11 @@ pub(crate) struct GateArgs {
 }
 
 impl GateArgs {
+    /// Whether a second run was asked for in so many words.
+    pub(crate) fn insists_on_second_run(&self) -> bool {
+        self.confirm
+    }
+
     /// Whether a second run decides.
     pub(crate) fn confirm(&self) -> bool {
         !self.no_confirm

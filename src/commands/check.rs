@@ -29,6 +29,13 @@ pub(super) fn execute(args: &CheckArgs, global: Global) -> Result<u8, Failure> {
         ));
     }
     let runs = !args.command.is_empty();
+    if args.gate.insists_on_second_run() && !runs {
+        return Err(Failure::usage(
+            "--confirm needs a program to run again",
+            "a file holds one run",
+            "slowpath check --confirm -- CMD",
+        ));
+    }
     let forms = Forms::open(&args.forms, !runs)?;
     let repository = Repository::here(&args.gate)?;
     let mut baseline = repository.load(&args.gate)?;

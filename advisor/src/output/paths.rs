@@ -65,7 +65,8 @@ impl Paths {
 
 /// Whether a `co_filename` names a file: `<string>` and `<frozen …>` do not.
 pub(super) fn is_file(file: &str) -> bool {
-    !file.is_empty() && !(file.starts_with('<') && file.ends_with('>'))
+    let is_invented = file.starts_with('<') && file.ends_with('>');
+    !file.is_empty() && !is_invented
 }
 
 /// Without `.`, `..` and doubled slashes, and without a slash at the end. Links are not followed: the

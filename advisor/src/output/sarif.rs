@@ -110,7 +110,7 @@ fn finite(number: f64) -> f64 {
 }
 
 fn message<'a>(report: &Report<'a>, finding: &Finding, state: Option<State>) -> Message {
-    let mut text = words::headline(finding, state);
+    let mut text = words::summary(finding, state);
     for fact in words::facts(finding, report.paths) {
         text += &format!("\n{}: {}", fact.label, fact.plain());
     }
@@ -123,7 +123,7 @@ fn suppression(report: &Report<'_>, state: Option<State>) -> Option<Suppression>
     Some(Suppression { kind: "inSource", justification: printable(&ignore.reason).into_owned() })
 }
 
-fn location<'a>(report: &Report<'_>, place: &Place, text: Option<&str>) -> Location {
+fn location(report: &Report<'_>, place: &Place, text: Option<&str>) -> Location {
     let function = printable(&place.function);
     let named = (!function.is_empty())
         .then(|| LogicalLocation { fully_qualified_name: function.clone().into_owned(), kind: "function" });
@@ -161,7 +161,7 @@ fn region(place: &Place, line: u32) -> Region {
 }
 
 /// From the cause through the reasons to where it hurts; `None` if there is no way to show.
-fn code_flow<'a>(report: &Report<'_>, finding: &Finding) -> Option<CodeFlow> {
+fn code_flow(report: &Report<'_>, finding: &Finding) -> Option<CodeFlow> {
     let first = finding.hurts.first()?;
     let mut steps = Vec::new();
     let mut step = |place: &Place, text: String| {
@@ -181,7 +181,7 @@ fn code_flow<'a>(report: &Report<'_>, finding: &Finding) -> Option<CodeFlow> {
         let text = words::plain(words::hurt_parts(hurt, report.paths));
         step(&hurt.place, format!("slow: {text}"));
     }
-    (steps.len() > 1).then(|| CodeFlow { thread_flows: [ThreadFlow { locations: steps }] })
+    (steps.len() > 1).then_some(CodeFlow { thread_flows: [ThreadFlow { locations: steps }] })
 }
 
 fn invocation<'a>(report: &Report<'a>) -> Invocation {

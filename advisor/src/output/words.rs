@@ -66,9 +66,14 @@ pub(super) fn position(place: &Place, paths: &Paths) -> String {
     text
 }
 
-/// Title, what it saves, and what became of it.
+/// Rule, title, what it saves, and what became of it.
 pub(super) fn headline(finding: &Finding, state: Option<State>) -> String {
-    let mut text = format!("{} {}: {}", finding.rule, printable(&finding.title), saving(&finding.saving));
+    format!("{} {}", finding.rule, summary(finding, state))
+}
+
+/// The same without the rule.
+pub(super) fn summary(finding: &Finding, state: Option<State>) -> String {
+    let mut text = format!("{}: {}", printable(&finding.title), saving(&finding.saving));
     if let Some(state) = state {
         text += &format!(" ({})", state.words());
     }
