@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 use slowpath_profile::evidence::{KeyChange, KeyEvent, KeysFacts, KeysKind};
 
+use super::scalars::Scalars;
 use crate::layout::spec::Layout;
 use crate::process::memory::{Memory, Range};
 use crate::read::keys::{DictHead, Keys, head_len};
@@ -36,6 +37,7 @@ pub(crate) struct DictWatch {
     names: FxHashMap<String, u64>,
     /// Texts of keys by address. A key that is gone may have been freed, so it is read while it is there.
     texts: FxHashMap<u64, String>,
+    scalars: Scalars,
     facts: KeysFacts,
     tag_changes: u32,
     changes: BTreeMap<(String, KeyEvent), u32>,
@@ -84,12 +86,17 @@ impl DictWatch {
     ) -> bool {
         self.count(layout, &head, &keys);
         let is_other = self.head.is_none() || entries != self.entries;
+        let mut events = BTreeMap::new();
         if is_other {
-            self.compare_with(memory, layout, &keys, &entries);
+            events = self.compare_with(memory, layout, &keys, &entries);
             self.entries = entries;
             let is_general = keys.kind == KeysKind::General;
             self.foreign = is_general.then(|| self.find_foreign(memory, layout, &keys)).flatten();
         }
+        for key in self.scalars.look(memory, layout, &self.values) {
+            events.extend(self.texts.get(&key).map(|name| (name.clone(), KeyEvent::Rebound)));
+        }
+        self.note(events);
         (self.head, self.keys) = (Some(head), Some(keys));
         is_other
     }
@@ -108,16 +115,25 @@ impl DictWatch {
     }
 
     /// Compares the entries with those of the last look.
-    fn compare_with(&mut self, memory: &dyn Memory, layout: &Layout, keys: &Keys, entries: &[u8]) {
+    fn compare_with(
+        &mut self,
+        memory: &dyn Memory,
+        layout: &Layout,
+        keys: &Keys,
+        entries: &[u8],
+    ) -> BTreeMap<String, KeyEvent> {
         let is_first = self.head.is_none();
         let now: FxHashMap<u64, u64> =
             keys.pairs(entries).filter(|(key, value)| *key != 0 && *value != 0).collect();
         self.truncated |= keys.count > MAX_ENTRIES;
         self.learn_names(memory, layout, &now);
-        if !is_first {
-            self.compare(&now);
-        }
+        let events = if is_first { BTreeMap::new() } else { self.compare(&now) };
         self.values = now;
+        if self.texts.len() > 2 * self.values.len() + MAX_CHANGES {
+            self.texts.retain(|key, _| self.values.contains_key(key));
+            self.names.retain(|_, key| self.values.contains_key(key));
+        }
+        events
     }
 
     fn learn_names(&mut self, memory: &dyn Memory, layout: &Layout, now: &FxHashMap<u64, u64>) {
@@ -135,7 +151,7 @@ impl DictWatch {
         }
     }
 
-    fn compare(&mut self, now: &FxHashMap<u64, u64>) {
+    fn compare(&self, now: &FxHashMap<u64, u64>) -> BTreeMap<String, KeyEvent> {
         let mut events: BTreeMap<String, KeyEvent> = BTreeMap::new();
         let text = |key: &u64| self.texts.get(key).cloned();
         for key in self.values.keys().filter(|key| !now.contains_key(key)) {
@@ -152,16 +168,16 @@ impl DictWatch {
             let event = if events.contains_key(&name) { KeyEvent::Rebound } else { event };
             events.insert(name, event);
         }
+        events
+    }
+
+    fn note(&mut self, events: BTreeMap<String, KeyEvent>) {
         for (name, event) in events {
             if self.changes.len() < MAX_CHANGES || self.changes.contains_key(&(name.clone(), event)) {
                 *self.changes.entry((name, event)).or_default() += 1;
             } else {
                 self.truncated = true;
             }
-        }
-        if self.texts.len() > 2 * now.len() + MAX_CHANGES {
-            self.texts.retain(|key, _| now.contains_key(key));
-            self.names.retain(|_, key| now.contains_key(key));
         }
     }
 

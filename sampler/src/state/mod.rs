@@ -36,6 +36,7 @@ mod objects;
 mod operands;
 mod report;
 mod runtime;
+mod scalars;
 mod store_index;
 mod tracker;
 mod types;
