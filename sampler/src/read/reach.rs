@@ -7,7 +7,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::layout::spec::Layout;
-use crate::layout::state::{StateSpec};
+use crate::layout::state::StateSpec;
 use crate::process::memory::{Bytes, Memory, Range};
 use crate::read::callables::FIRST_FIELD;
 use crate::read::dict::{get_str, instance_attribute, items, read_word};
