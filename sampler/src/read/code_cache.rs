@@ -40,6 +40,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Its number in the order of reading: another code object at the same address has another one.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The frame of an instruction at a byte offset.
     pub fn frame(&mut self, offset: u32, tables: &mut Tables) -> FrameId {
         let unit = offset as usize / 2;

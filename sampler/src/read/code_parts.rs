@@ -165,3 +165,101 @@ impl Hidden<'_> {
         Some(Kept { lines: lines.unwrap_or_default(), opcodes: opcodes.unwrap_or_default() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::layout::spec_for;
+    use crate::layout::versions;
+    use crate::read::testing::Image;
+
+    fn forms(minor: u8) -> Forms {
+        Forms::new(spec_for(minor).unwrap().headers(false))
+    }
+
+    fn number(minor: u8, name: &str) -> u8 {
+        let opcodes = spec_for(minor).unwrap().opcodes;
+        opcodes.0.iter().position(|opcode| opcode.name == name).unwrap() as u8
+    }
+
+    /// A code object of 3.14 at 0x1000 whose executors, or tools, keep this.
+    fn image(pointer_at: usize, kept: &[(usize, u64)]) -> (Image, Vec<u8>) {
+        let mut bytes = vec![0; 0x800];
+        let mut put = |at: usize, word: u64| bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
+        put(pointer_at, 0x1200);
+        kept.iter().for_each(|(at, word)| put(*at, *word));
+        let header = bytes[..208].to_vec();
+        (Image { start: 0x1000, bytes }, header)
+    }
+
+    fn shown(minor: u8, image: &Image, header: &[u8], bytecode: &[u8]) -> Vec<u8> {
+        unhide(image, spec_for(minor).unwrap().headers(false), &forms(minor), header, bytecode)
+    }
+
+    #[test]
+    fn executors_know_what_they_replaced() {
+        // co_executors -> executors[1] -> vm_data.opcode, .oparg
+        let jump = u64::from(number(14, "JUMP_BACKWARD")) | 7 << 8;
+        let (image, header) = image(152, &[(0x200 + 16, 0x1300), (0x300 + 32, jump)]);
+        let bytecode = [number(14, "ENTER_EXECUTOR"), 1, 9, 9, number(14, "NOP"), 0];
+        let shown = shown(14, &image, &header, &bytecode);
+        assert_eq!(shown[..2], [number(14, "JUMP_BACKWARD"), 7]);
+        assert_eq!(shown[2..], bytecode[2..]);
+    }
+
+    #[test]
+    fn tools_keep_what_they_replaced() {
+        let layout = spec_for(14).unwrap().headers(false);
+        let monitoring = layout.code.monitoring.unwrap();
+        // Two bytes per entry; the third unit is what both tools replaced.
+        let hidden = u64::from(number(14, "INSTRUMENTED_INSTRUCTION"));
+        let lines = 2 | u64::from(number(14, "NOP")) << 8 | hidden << 24;
+        let opcodes = u64::from(number(14, "STORE_SUBSCR_DICT")) << 8;
+        let (image, header) = image(
+            monitoring.data,
+            &[
+                (0x200 + monitoring.lines, 0x1400),
+                (0x200 + monitoring.opcodes, 0x1500),
+                (0x400, lines),
+                (0x500, opcodes),
+            ],
+        );
+        let line = number(14, "INSTRUMENTED_LINE");
+        let shown = shown(14, &image, &header, &[line, 0, line, 3, 0, 0]);
+        assert_eq!(shown, [number(14, "NOP"), 0, number(14, "STORE_SUBSCR_DICT"), 3, 0, 0]);
+    }
+
+    #[test]
+    fn what_cannot_be_told_stays_hidden() {
+        let (image, header) = image(152, &[]);
+        let bytecode = [number(14, "NOP"), 0, number(14, "ENTER_EXECUTOR"), 1];
+        assert_eq!(shown(14, &image, &header, &bytecode), bytecode);
+    }
+
+    proptest! {
+        /// Objects made of random words that mostly point at each other.
+        #[test]
+        fn any_memory_is_read_within_bounds(
+            words in proptest::collection::vec(
+                prop_oneof![(0u64..256).prop_map(|word| 0x1000 + word * 8), 0u64..64, any::<u64>()],
+                256,
+            ),
+            bytecode in proptest::collection::vec(any::<u8>(), 0..200),
+            version in 0usize..8,
+            free_threaded: bool,
+        ) {
+            let bytes = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            let image = Image { start: 0x1000, bytes };
+            let layout = versions::all().nth(version).unwrap().headers(free_threaded);
+            let forms = Forms::new(layout);
+            for addr in (0x1000..0x1800).step_by(128) {
+                if let Some(parts) = read(&image, layout, &forms, addr, &bytecode) {
+                    prop_assert!(parts.names.len() <= MAX_NAMES);
+                    prop_assert!(parts.sites.len() <= parts.instructions.len());
+                }
+            }
+        }
+    }
+}

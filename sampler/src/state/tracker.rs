@@ -74,6 +74,8 @@ pub(crate) struct Tracker {
 /// A code object as it was at its last look.
 #[derive(Debug)]
 struct Known {
+    /// Which reading of its address this is.
+    number: u64,
     function: FunctionId,
     parts: Arc<CodeParts>,
     last: Vec<LastView>,
@@ -106,6 +108,7 @@ pub(crate) struct Moment<'a> {
 struct Planned {
     addr: u64,
     heat: u32,
+    number: u64,
     function: FunctionId,
     /// Number of its range in the image.
     range: usize,
@@ -219,7 +222,8 @@ impl Tracker {
             let range = self.image.add(Range::new(addr, wanted));
             self.second.add(Range::new(addr, wanted));
             let bytecode = is_inline.then(|| (start - addr) as usize);
-            planned.push(Planned { addr, heat, function: entry.function, range, bytecode });
+            let (number, function) = (entry.number(), entry.function);
+            planned.push(Planned { addr, heat, number, function, range, bytecode });
         }
         planned
     }
@@ -262,18 +266,19 @@ impl Tracker {
     ) -> Option<HotCode> {
         let Planned { addr, heat, function, .. } = *planned;
         let code = &moment.codes.peek(addr)?.code;
+        let is_known = self.known.get(&addr).is_some_and(|known| known.number == planned.number);
         let read;
         let bytecode = match planned.bytecode {
             Some(at) => copy.get(at..)?,
-            None if self.known.contains_key(&addr) => &[],
+            None if is_known => &[],
             None => {
                 let (start, len) = code.bytecode_range();
                 read = moment.memory.read_bytes(start, len).ok()?;
                 &read[..]
             }
         };
-        if self.known.get(&addr).is_none_or(|known| known.function != function) {
-            self.meet(addr, function, bytecode, code, moment)?;
+        if !is_known {
+            self.meet(planned, bytecode, code, moment)?;
         }
         let known = self.known.get_mut(&addr)?;
         known.looked = self.looks;
@@ -294,14 +299,8 @@ impl Tracker {
     }
 
     /// Remembers a code object that is looked at for the first time.
-    fn meet(
-        &mut self,
-        addr: u64,
-        function: FunctionId,
-        bytecode: &[u8],
-        code: &Code,
-        moment: &Moment<'_>,
-    ) -> Option<()> {
+    fn meet(&mut self, planned: &Planned, bytecode: &[u8], code: &Code, moment: &Moment<'_>) -> Option<()> {
+        let Planned { addr, number, function, .. } = *planned;
         let parts = code_parts::read(moment.memory, moment.layout, &self.forms, addr, bytecode)?;
         let parts = Arc::new(parts);
         self.make_room();
@@ -313,7 +312,7 @@ impl Tracker {
         }
         history.copies += 1;
         let last = vec![LastView::default(); parts.sites.len()];
-        self.known.insert(addr, Known { function, parts, last, looked: self.looks });
+        self.known.insert(addr, Known { number, function, parts, last, looked: self.looks });
         Some(())
     }
 
