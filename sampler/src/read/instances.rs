@@ -1,12 +1,16 @@
-//! How an instance keeps its attributes.
+//! How an instance keeps its attributes, a sequence its items, an int its size.
 
 use slowpath_profile::evidence::InstanceDict;
 
 use crate::layout::spec::{self, Layout};
-use crate::process::memory::Memory;
+use crate::process::memory::{Bytes, Memory};
 use crate::read::dict::read_word;
 use crate::read::keys::DictHead;
 use crate::read::types::RawType;
+
+/// `Py_TPFLAGS_LIST_SUBCLASS`, `Py_TPFLAGS_TUPLE_SUBCLASS`.
+const LIST: u64 = 1 << 25;
+const TUPLE: u64 = 1 << 26;
 
 const WORD: u64 = 8;
 /// `PyDictValues.valid` (3.13+), in front of the values.
@@ -62,4 +66,44 @@ fn made(memory: &dyn Memory, layout: &Layout, dict: u64) -> Option<InstanceDict>
     }
     let head = DictHead::read(memory, layout, dict)?;
     Some(if head.values == 0 { InstanceDict::Own } else { InstanceDict::Shared })
+}
+
+/// The address of an item of the list or tuple at `addr`: `choose` is given the length.
+pub fn container_item(
+    memory: &dyn Memory,
+    layout: &Layout,
+    addr: u64,
+    choose: impl Fn(u64) -> Option<u64>,
+) -> Option<u64> {
+    let object = &layout.object;
+    let flags = read_word(memory, read_word(memory, addr, object.ob_type)?, object.tp_flags)?;
+    let len = read_word(memory, addr, object.ob_size)?;
+    let index = if len == 0 { None } else { choose(len).filter(|index| *index < len) }?;
+    let first = match (flags & LIST != 0, flags & TUPLE != 0) {
+        (true, _) => read_word(memory, addr, object.list_ob_item)?,
+        (_, true) => addr.checked_add(object.tuple_ob_item as u64)?,
+        _ => return None,
+    };
+    memory.read_u64(first.checked_add(index.checked_mul(WORD)?)?).ok()
+}
+
+/// Digits of the int at `addr`, and whether it is negative.
+pub fn int_size(memory: &dyn Memory, layout: &Layout, addr: u64) -> Option<(u64, bool)> {
+    let long = &layout.object.long;
+    let word = read_word(memory, addr, long.size_or_tag)?;
+    Some(match long.tagged {
+        true => (word >> 3, word & 3 == 2),
+        false => (word.cast_signed().unsigned_abs(), word.cast_signed() < 0),
+    })
+}
+
+/// The value of the int at `addr`, if it has at most one digit.
+pub fn small_int(memory: &dyn Memory, layout: &Layout, addr: u64) -> Option<i64> {
+    let (digits, is_negative) = int_size(memory, layout, addr)?;
+    if digits > 1 {
+        return None;
+    }
+    let digit = memory.read_bytes(addr.checked_add(layout.object.long.digits as u64)?, 4).ok()?;
+    let value = if digits == 0 { 0 } else { i64::from(digit.u32_at(0)?) };
+    Some(if is_negative { -value } else { value })
 }

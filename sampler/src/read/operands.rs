@@ -26,12 +26,16 @@ pub enum Source {
     Global(u32),
     /// The constant `co_consts[n]`.
     Const(u32),
-    /// A small int.
-    SmallInt,
+    /// This small int.
+    SmallInt(u32),
     /// The attribute `co_names[n]` of another value.
     Attribute(Box<Source>, u32),
     /// The iterator of another value.
     Iterator(Box<Source>),
+    /// Any item of another value: what a loop over it has at one step.
+    Element(Box<Source>),
+    /// The item of the first value at the index that is the second.
+    Item(Box<Source>, Box<Source>),
     /// A null beside a callable (3.11+).
     Null,
     /// Anything else.
@@ -39,12 +43,23 @@ pub enum Source {
 }
 
 impl Source {
-    /// The local that it begins with.
-    pub fn local(&self) -> Option<u32> {
+    /// The highest slot of the locals that it is made of.
+    pub fn last_local(&self) -> Option<u32> {
         match self {
             Self::Local(slot) | Self::Cell(slot) => Some(*slot),
-            Self::Attribute(base, _) | Self::Iterator(base) => base.local(),
+            Self::Attribute(base, _) | Self::Iterator(base) | Self::Element(base) => base.last_local(),
+            Self::Item(base, index) => base.last_local().max(index.last_local()),
             _ => None,
+        }
+    }
+
+    /// Whether each of the locals that it is made of passes.
+    pub fn locals_all(&self, passes: &impl Fn(u32) -> bool) -> bool {
+        match self {
+            Self::Local(slot) | Self::Cell(slot) => passes(*slot),
+            Self::Attribute(base, _) | Self::Iterator(base) | Self::Element(base) => base.locals_all(passes),
+            Self::Item(base, index) => base.locals_all(passes) && index.locals_all(passes),
+            _ => true,
         }
     }
 
@@ -54,7 +69,8 @@ impl Source {
 
     fn depth(&self) -> usize {
         match self {
-            Self::Attribute(base, _) | Self::Iterator(base) => 1 + base.depth(),
+            Self::Attribute(base, _) | Self::Iterator(base) | Self::Element(base) => 1 + base.depth(),
+            Self::Item(base, index) => 1 + base.depth().max(index.depth()),
             _ => 0,
         }
     }
@@ -119,6 +135,8 @@ struct Dialect {
     loads_methods: bool,
     /// The null comes after the callable (3.13+).
     callable_first: bool,
+    /// `CALL_FUNCTION_EX` has keywords, or a null in their place (3.14+).
+    always_keywords: bool,
     /// Cells are numbered by themselves (before 3.11).
     cells_apart: bool,
 }
@@ -131,9 +149,23 @@ impl Dialect {
             nulls,
             loads_methods: !has("LOAD_METHOD"),
             callable_first: has("CALL_KW"),
+            always_keywords: has("LOAD_SMALL_INT"),
             cells_apart: !nulls,
         }
     }
+}
+
+impl Dialect {
+    /// Values above the callable of a call that unpacks: the positional arguments, and keywords if the
+    /// lowest bit says so, or in any case (3.14+).
+    fn unpacked(self, oparg: u32) -> u32 {
+        1 + (oparg & 1).max(u32::from(self.always_keywords))
+    }
+}
+
+/// Whether a call takes `*args` or `**kwargs`.
+fn unpacks(name: &str) -> bool {
+    name.starts_with("CALL_FUNCTION_EX") || name.starts_with("CALL_EX")
 }
 
 struct Machine {
@@ -171,7 +203,9 @@ impl Machine {
     fn operands(&self, family: OpFamily, instruction: &Instruction) -> SiteOperands {
         let roles = match family {
             OpFamily::LoadAttr | OpFamily::StoreAttr => vec![(OperandRole::Receiver, self.peek(0))],
-            OpFamily::Call | OpFamily::CallKw => vec![(OperandRole::Callee, self.callee(instruction))],
+            OpFamily::Call | OpFamily::CallKw | OpFamily::CallUnpacked => {
+                vec![(OperandRole::Callee, self.callee(instruction))]
+            }
             OpFamily::BinaryOp
             | OpFamily::Subscript
             | OpFamily::StoreSubscript
@@ -188,31 +222,31 @@ impl Machine {
     }
 
     fn callee(&self, instruction: &Instruction) -> Source {
-        let arguments = instruction.oparg as usize;
-        let name = base_name(instruction.name);
-        if name.starts_with("CALL_FUNCTION_KW") || name.starts_with("CALL_KW") {
-            return self.below(arguments + 1);
-        }
-        match name {
-            "CALL_FUNCTION" => self.peek(arguments),
-            _ => self.below(arguments),
-        }
-    }
-
-    /// The callable below so many values, of the two places in which it may be.
-    fn below(&self, values: usize) -> Source {
-        let (upper, lower) = (self.peek(values), self.peek(values + 1));
+        let (name, arguments) = (base_name(instruction.name), instruction.oparg as usize);
+        let above = match name {
+            _ if unpacks(name) => self.dialect.unpacked(instruction.oparg) as usize,
+            // The names of the keywords are on top.
+            _ if name == "CALL_FUNCTION_KW" || name.starts_with("CALL_KW") => arguments + 1,
+            _ => arguments,
+        };
         if !self.dialect.nulls {
-            // CALL_METHOD (before 3.11): the method, then its object; CALL_FUNCTION_KW: the callable.
-            return if lower == Source::Unknown { upper } else { lower };
+            // The object of a method is above it.
+            return self.peek(above + usize::from(name == "CALL_METHOD"));
         }
+        // A pair of a callable and its object or a null.
+        let (upper, lower) = (self.peek(above), self.peek(above + 1));
         if !self.dialect.callable_first && lower == Source::Null { upper } else { lower }
     }
 
     fn execute(&mut self, instruction: &Instruction) {
         let (name, oparg) = (base_name(instruction.name), instruction.oparg);
         if !self.load(name, oparg) && !self.shuffle(name, oparg) {
-            match effect(name, oparg, instruction.name) {
+            let beside = 1 + u32::from(self.dialect.nulls);
+            let effect = match name {
+                _ if unpacks(name) => Some((self.dialect.unpacked(oparg) + beside, 1)),
+                _ => effect(name, oparg, instruction.name),
+            };
+            match effect {
                 Some((taken, given)) => self.replace(taken, given),
                 None => self.stack.clear(),
             }
@@ -233,13 +267,27 @@ impl Machine {
             }
             "LOAD_DEREF" if !self.dialect.cells_apart => self.push(Source::Cell(oparg)),
             "LOAD_CONST" | "LOAD_CONST_IMMORTAL" | "LOAD_CONST_MORTAL" => self.push(Source::Const(oparg)),
-            "LOAD_SMALL_INT" => self.push(Source::SmallInt),
+            "LOAD_SMALL_INT" => self.push(Source::SmallInt(oparg)),
             "LOAD_NAME" => self.push(Source::Global(oparg)),
             "PUSH_NULL" => self.push(Source::Null),
             _ if name.starts_with("GET_ITER") => {
                 let base = self.peek(0);
                 self.pop(1);
-                self.push(if base.is_known() { Source::Iterator(Box::new(base)) } else { Source::Unknown });
+                self.push(derived(base, Source::Iterator));
+            }
+            _ if name.starts_with("FOR_ITER") => {
+                let element = match self.peek(0) {
+                    Source::Iterator(base) => derived(*base, Source::Element),
+                    _ => Source::Unknown,
+                };
+                self.push(element);
+            }
+            _ if is_subscript(name, oparg) => {
+                let (base, index) = (self.peek(1), self.peek(0));
+                self.pop(2);
+                let is_followed = base.is_known() && index.is_known() && base.depth() < MAX_CHAIN;
+                let item = || Source::Item(Box::new(base), Box::new(index));
+                self.push(if is_followed { item() } else { Source::Unknown });
             }
             "LOAD_METHOD" => self.load_attribute(oparg, true),
             _ if name.starts_with("LOAD_METHOD_") => self.load_attribute(oparg, true),
@@ -308,6 +356,19 @@ impl Machine {
     }
 }
 
+/// Something of a value, unless that is not known or too far away.
+fn derived(base: Source, of: impl Fn(Box<Source>) -> Source) -> Source {
+    if base.is_known() && base.depth() < MAX_CHAIN { of(Box::new(base)) } else { Source::Unknown }
+}
+
+fn is_subscript(name: &str, oparg: u32) -> bool {
+    // `NB_SUBSCR` (3.14+).
+    const SUBSCRIPT: u32 = 26;
+    name.starts_with("BINARY_SUBSCR")
+        || name.starts_with("BINARY_OP_SUBSCR")
+        || name == "BINARY_OP" && oparg == SUBSCRIPT
+}
+
 /// How many values an instruction takes and gives, if it goes on to the next one.
 fn effect(name: &str, oparg: u32, full: &str) -> Option<(u32, u32)> {
     if let Some(effect) = family_effect(name, oparg) {
@@ -367,13 +428,13 @@ fn family_effect(name: &str, oparg: u32) -> Option<(u32, u32)> {
     match name {
         "CALL_FUNCTION" => return call(1),
         "CALL_METHOD" | "CALL_FUNCTION_KW" => return call(2),
-        _ if is("CALL_FUNCTION_EX") || is("CALL_EX") || is("CALL_INTRINSIC") => return None,
+        _ if is("CALL_INTRINSIC") => return None,
         _ if is("CALL_KW") => return call(3),
         _ if is("PRECALL") => return Some((0, 0)),
         _ if is("CALL") => return call(2),
         _ => {}
     }
-    let fixed: [(&str, (u32, u32)); 13] = [
+    let fixed: [(&str, (u32, u32)); 12] = [
         ("STORE_ATTR", (2, 0)),
         ("STORE_SUBSCR", (3, 0)),
         ("BINARY_SLICE", (3, 1)),
@@ -383,7 +444,6 @@ fn family_effect(name: &str, oparg: u32) -> Option<(u32, u32)> {
         ("CONTAINS_OP", (2, 1)),
         ("TO_BOOL", (1, 1)),
         ("UNARY", (1, 1)),
-        ("FOR_ITER", (0, 1)),
         ("LOAD_SUPER_ATTR", (3, 1 + (oparg & 1))),
         ("UNPACK_SEQUENCE", (1, oparg)),
         // The way that does not jump.
@@ -464,6 +524,19 @@ mod tests {
     }
 
     #[test]
+    fn callees_of_calls_that_unpack_are_found() {
+        let pass = |minor, opcodes: &[(&'static str, u32)]| of(minor, opcodes, OpFamily::CallUnpacked);
+        let both = [("LOAD_FAST", 0), ("BUILD_MAP", 0), ("LOAD_FAST", 1), ("DICT_MERGE", 1)];
+        let through = [(OperandRole::Callee, Cell(3))];
+        let newest = [&[("LOAD_DEREF", 3), ("PUSH_NULL", 0)], &both[..], &[("CALL_FUNCTION_EX", 1)]].concat();
+        assert_eq!(pass(15, &newest), through);
+        let older = [&[("PUSH_NULL", 0), ("LOAD_DEREF", 3)], &both[..], &[("CALL_FUNCTION_EX", 1)]].concat();
+        assert_eq!(pass(11, &older), through);
+        let oldest = [("LOAD_GLOBAL", 2), ("LOAD_FAST", 0), ("CALL_FUNCTION_EX", 0)];
+        assert_eq!(pass(9, &oldest), [(OperandRole::Callee, Global(2))]);
+    }
+
+    #[test]
     fn operators_have_two_sides() {
         let found = of(14, &[("LOAD_FAST_LOAD_FAST", 0x21), ("BINARY_OP", 0)], OpFamily::BinaryOp);
         assert_eq!(found, [(OperandRole::Left, Local(2)), (OperandRole::Right, Local(1))]);
@@ -482,6 +555,13 @@ mod tests {
         let doubled = [("LOAD_FAST", 0), ("LOAD_FAST", 1), ("ROT_TWO", 0), ("DUP_TOP", 0), ("LOAD_ATTR", 0)];
         assert_eq!(of(8, &doubled, OpFamily::LoadAttr), [(OperandRole::Receiver, Local(0))]);
         let loops = [("LOAD_FAST", 4), ("GET_ITER", 0), ("FOR_ITER", 9)];
+        let items = [("LOAD_FAST", 4), ("GET_ITER", 0), ("FOR_ITER_LIST", 9), ("UNPACK_SEQUENCE", 2)];
+        let element = Element(Box::new(Local(4)));
+        assert_eq!(of(12, &items, OpFamily::Unpack), [(OperandRole::Left, element)]);
+        let item = [("LOAD_FAST", 4), ("LOAD_FAST", 5), ("BINARY_OP_SUBSCR_LIST_INT", 26), ("LOAD_ATTR", 2)];
+        let [(_, item)] = &of(14, &item, OpFamily::LoadAttr)[..] else { panic!("one operand") };
+        assert_eq!(*item, Item(Box::new(Local(4)), Box::new(Local(5))));
+        assert!(item.last_local() == Some(5) && !item.locals_all(&|slot| slot == 4));
         assert_eq!(of(13, &loops, OpFamily::Iterate), [(OperandRole::Left, Iterator(Box::new(Local(4))))]);
     }
 

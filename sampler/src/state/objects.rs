@@ -67,7 +67,7 @@ impl Objects {
         seen.globals = namespaces[0];
         let before = std::mem::replace(&mut seen.last, (frame.addr, frame.offset));
         // A caller that waits at the same call shows the same again.
-        if !frame.is_leaf && before == seen.last && look.number % REPEAT_EVERY != 0 {
+        if !frame.is_leaf && before == seen.last && !look.number.is_multiple_of(REPEAT_EVERY) {
             return;
         }
         let plan = self.plans.of(hot, look.layout);

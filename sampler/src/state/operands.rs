@@ -18,8 +18,9 @@ use crate::layout::spec::{Layout, StackTop};
 use crate::process::memory::{Bytes, Range};
 use crate::read::caches::{CodeParts, SitePlan};
 use crate::read::dict::read_word;
-use crate::read::instances::instance_dict;
+use crate::read::instances::{container_item, instance_dict, int_size, small_int};
 use crate::read::operands::{SiteOperands, Source, is_kept, operands};
+use crate::read::types::RawType;
 
 /// Functions whose plans are kept.
 const MAX_PLANS: usize = 4_096;
@@ -51,7 +52,7 @@ impl Plans {
             self.0.clear();
         }
         let sites = operands(&hot.parts, layout.opcodes);
-        let locals = sites.iter().flatten().filter_map(|(_, source)| source.local());
+        let locals = sites.iter().flatten().filter_map(|(_, source)| source.last_local());
         let slots = locals.max().map_or(0, |last| last as usize + 1).min(MAX_LOCALS);
         let plan = Arc::new(Plan { sites, slots });
         self.0.insert(hot.function, (hot.parts.clone(), plan.clone()));
@@ -101,7 +102,7 @@ impl<'l, 'a> Sampling<'l, 'a> {
         let mut found = Vec::with_capacity(sources.len());
         for (role, source) in sources {
             let kept = |slot| is_kept(&self.hot.parts, slot, self.frame.offset, site.offset);
-            if !source.local().is_none_or(kept) {
+            if !source.locals_all(&kept) {
                 continue;
             }
             let Some(met) = self.meet(objects, source) else { continue };
@@ -122,7 +123,7 @@ impl<'l, 'a> Sampling<'l, 'a> {
             return *met;
         }
         let met = match source {
-            Source::SmallInt => self.small_int(objects),
+            Source::SmallInt(_) => self.small_int(objects),
             Source::Iterator(base) => self.iterator(objects, base),
             source => self.object(objects, source).and_then(|addr| self.classify(objects, addr)),
         };
@@ -149,7 +150,25 @@ impl<'l, 'a> Sampling<'l, 'a> {
                 let base = self.meet(objects, base)?;
                 self.attribute(objects, &base, name)?
             }
-            Source::SmallInt | Source::Iterator(_) | Source::Null | Source::Unknown => return None,
+            Source::Element(base) => {
+                let base = self.meet(objects, base)?;
+                // Another one at each look.
+                container_item(memory, layout, base.addr, |len| {
+                    Some(u64::from(self.look.number) * 7919 % len)
+                })?
+            }
+            Source::Item(base, index) => {
+                let base = self.meet(objects, base)?.addr;
+                let index = match &**index {
+                    Source::SmallInt(index) => i64::from(*index),
+                    index => {
+                        let met = self.meet(objects, index).filter(|met| is_int(objects, met))?;
+                        small_int(memory, layout, met.addr)?
+                    }
+                };
+                container_item(memory, layout, base, |len| place(index, len))?
+            }
+            Source::SmallInt(_) | Source::Iterator(_) | Source::Null | Source::Unknown => return None,
         };
         (addr != 0 && addr.is_multiple_of(8)).then_some(addr)
     }
@@ -225,15 +244,11 @@ impl<'l, 'a> Sampling<'l, 'a> {
 
     /// What a specialised form would demand of a value and does not find.
     fn property(&self, objects: &Objects, family: OpFamily, role: OperandRole, met: &Met) -> &'static str {
-        let Value::Instance(id) = met.value else { return "" };
-        if met.addr == 0 || !objects.types.raw(id).is_some_and(|raw| raw.is_int()) {
+        if met.addr == 0 || !is_int(objects, met) {
             return "";
         }
-        let long = &self.look.layout.object.long;
-        let Some(word) = read_word(self.look.memory, met.addr, long.size_or_tag) else { return "" };
-        let (digits, is_negative) = match long.tagged {
-            true => (word >> 3, word & 3 == 2),
-            false => (word.cast_signed().unsigned_abs(), word.cast_signed() < 0),
+        let Some((digits, is_negative)) = int_size(self.look.memory, self.look.layout, met.addr) else {
+            return "";
         };
         let is_subscript = matches!(family, OpFamily::Subscript | OpFamily::StoreSubscript);
         match role {
@@ -242,6 +257,16 @@ impl<'l, 'a> Sampling<'l, 'a> {
             _ => "",
         }
     }
+}
+
+fn is_int(objects: &Objects, met: &Met) -> bool {
+    matches!(met.value, Value::Instance(id) if objects.types.raw(id).is_some_and(RawType::is_int))
+}
+
+/// Where an index of a sequence leads, negative ones included.
+fn place(index: i64, len: u64) -> Option<u64> {
+    let from_end = |index: i64| len.checked_sub(index.unsigned_abs());
+    u64::try_from(index).ok().or_else(|| from_end(index)).filter(|place| *place < len)
 }
 
 /// The locals of a frame, without tags: out of the copy where it holds them, else read now if the frame
