@@ -54,16 +54,15 @@ pub struct CodeStores {
     pub stores: Vec<Found>,
     /// Addresses of code objects in its constants.
     pub nested: Vec<u64>,
-    /// Part of its bytecode could not be understood.
-    pub is_partial: bool,
     lines: Vec<u8>,
     format: LineTableFormat,
 }
 
 impl CodeStores {
-    /// Where its stores stand in the source.
-    pub fn spans(&self) -> Vec<Span> {
-        let table = LineTable::decode(self.format, &self.lines, self.first_line);
+    /// Where its stores stand in the source; what that is decoded from is forgotten.
+    pub fn take_spans(&mut self) -> Vec<Span> {
+        let lines = std::mem::take(&mut self.lines);
+        let table = LineTable::decode(self.format, &lines, self.first_line);
         self.stores.iter().map(|store| table.span(store.offset)).collect()
     }
 }
@@ -162,7 +161,6 @@ fn decode(source: Source<'_>, texts: &mut Texts, addr: u64, header: &[u8]) -> Op
     let bytecode = instrumented::unhide(source, header, &bytecode);
     let bytecode = code_parts::unhide(memory, layout, forms, header, &bytecode);
     let instructions = instructions(&bytecode, forms);
-    let is_partial = instructions.last().map_or(0, |last| (last.offset + last.len) as usize) + 1 < len;
     let mut text = |addr: u64| texts.get(memory, &layout.object, addr);
     let name = text(word(layout.code.name)?);
     let qualname = layout.code.qualname.map(|offset| Some(text(word(offset)?)));
@@ -204,7 +202,6 @@ fn decode(source: Source<'_>, texts: &mut Texts, addr: u64, header: &[u8]) -> Op
         body,
         stores,
         nested,
-        is_partial,
         lines: if lines.len() > MAX_LINES { Vec::new() } else { lines },
         format: layout.code.linetable_format,
     })

@@ -445,3 +445,7 @@ impl Walk<'_> {
 
 /// `NB_SUBSCR` (3.14+); no other version has so many operators.
 const SUBSCRIPT: u32 = 26;
+
+#[cfg(test)]
+#[path = "stores_tests.rs"]
+mod tests;
