@@ -17,7 +17,7 @@ use crate::read::caches::instructions;
 use crate::read::code::bytecode_range;
 use crate::read::line_table::LineTable;
 use crate::read::stores::{self, Body, Found, Operands};
-use crate::read::{code_parts, instrumented, text};
+use crate::read::{code_parts, text};
 
 /// Bytecode of one code object; a larger one is a table of data that somebody wrote as code.
 const MAX_BYTECODE: usize = 512 << 10;
@@ -158,7 +158,6 @@ fn decode(source: Source<'_>, texts: &mut Texts, addr: u64, header: &[u8]) -> Op
     let word = |offset| header.u64_at(offset);
     let (start, len) = bytecode_range(memory, layout, addr, header).ok()?;
     let bytecode = memory.read_bytes(start, len.min(MAX_BYTECODE)).ok()?;
-    let bytecode = instrumented::unhide(source, header, &bytecode);
     let bytecode = code_parts::unhide(memory, layout, forms, header, &bytecode);
     let instructions = instructions(&bytecode, forms);
     let mut text = |addr: u64| texts.get(memory, &layout.object, addr);
