@@ -88,7 +88,7 @@ fn is_plausible(layout: &Layout, anchor: &Anchor, bytes: &[u8]) -> Option<bool> 
 }
 
 fn is_pointer(word: u64) -> bool {
-    word >= 0x1000 && word % 8 == 0 && word >> 47 == 0
+    word >= 0x1000 && word.is_multiple_of(8) && word >> 47 == 0
 }
 
 fn is_proven(memory: &dyn Memory, layout: &Layout, anchor: &Anchor, addr: u64, bytes: &[u8]) -> Option<bool> {
