@@ -87,23 +87,9 @@ pub struct FunctionExtra {
 pub struct CodeExtra {
     /// `co_cellvars` and `co_freevars` (before 3.11; part of `co_localsplusnames` since).
     pub closure: Option<(Offset, Offset)>,
-    /// `_co_monitoring` (3.12+): what instrumented instructions were before.
-    pub monitoring: Option<CodeMonitoring>,
-}
-
-/// `_PyCoMonitoringData`.
-#[derive(Clone, Copy, Debug)]
-pub struct CodeMonitoring {
-    /// `PyCodeObject._co_monitoring`, a pointer, null before anything was instrumented.
-    pub at: Offset,
-    /// `local_monitors`: a byte per event with one bit per tool.
-    pub local: Offset,
-    /// How many bytes that has.
-    pub local_len: usize,
-    /// `lines`: the original opcodes under `INSTRUMENTED_LINE`.
-    pub lines: Offset,
-    /// `per_instruction_opcodes`: those under `INSTRUMENTED_INSTRUCTION`.
-    pub instructions: Offset,
+    /// Size of `local_monitors` at the beginning of `_PyCoMonitoringData` (3.12+): a byte per event with
+    /// one bit per tool.
+    pub local_monitors: Option<usize>,
 }
 
 /// `struct _gc_runtime_state`. Where it starts is known: `collecting` is published (3.13+) or in the

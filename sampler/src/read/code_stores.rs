@@ -17,7 +17,7 @@ use crate::read::caches::instructions;
 use crate::read::code::bytecode_range;
 use crate::read::line_table::LineTable;
 use crate::read::stores::{self, Body, Found, Operands};
-use crate::read::{code_parts, instrumented, text};
+use crate::read::{code_parts, text};
 
 /// Bytecode of one code object; a larger one is a table of data that somebody wrote as code.
 const MAX_BYTECODE: usize = 512 << 10;
@@ -54,16 +54,15 @@ pub struct CodeStores {
     pub stores: Vec<Found>,
     /// Addresses of code objects in its constants.
     pub nested: Vec<u64>,
-    /// Part of its bytecode could not be understood.
-    pub is_partial: bool,
     lines: Vec<u8>,
     format: LineTableFormat,
 }
 
 impl CodeStores {
-    /// Where its stores stand in the source.
-    pub fn spans(&self) -> Vec<Span> {
-        let table = LineTable::decode(self.format, &self.lines, self.first_line);
+    /// Where its stores stand in the source; what that is decoded from is forgotten.
+    pub fn take_spans(&mut self) -> Vec<Span> {
+        let lines = std::mem::take(&mut self.lines);
+        let table = LineTable::decode(self.format, &lines, self.first_line);
         self.stores.iter().map(|store| table.span(store.offset)).collect()
     }
 }
@@ -159,10 +158,8 @@ fn decode(source: Source<'_>, texts: &mut Texts, addr: u64, header: &[u8]) -> Op
     let word = |offset| header.u64_at(offset);
     let (start, len) = bytecode_range(memory, layout, addr, header).ok()?;
     let bytecode = memory.read_bytes(start, len.min(MAX_BYTECODE)).ok()?;
-    let bytecode = instrumented::unhide(source, header, &bytecode);
     let bytecode = code_parts::unhide(memory, layout, forms, header, &bytecode);
     let instructions = instructions(&bytecode, forms);
-    let is_partial = instructions.last().map_or(0, |last| (last.offset + last.len) as usize) + 1 < len;
     let mut text = |addr: u64| texts.get(memory, &layout.object, addr);
     let name = text(word(layout.code.name)?);
     let qualname = layout.code.qualname.map(|offset| Some(text(word(offset)?)));
@@ -204,7 +201,6 @@ fn decode(source: Source<'_>, texts: &mut Texts, addr: u64, header: &[u8]) -> Op
         body,
         stores,
         nested,
-        is_partial,
         lines: if lines.len() > MAX_LINES { Vec::new() } else { lines },
         format: layout.code.linetable_format,
     })

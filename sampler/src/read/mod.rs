@@ -12,7 +12,6 @@ pub mod code_stores;
 pub mod dict;
 pub mod image;
 pub mod instances;
-pub mod instrumented;
 pub mod keys;
 pub mod line_table;
 pub mod locals;

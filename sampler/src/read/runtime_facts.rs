@@ -230,14 +230,14 @@ pub fn local_tools(
     codes: &[u64],
 ) -> Option<Vec<Tool>> {
     let (monitoring, at) = (spec.monitoring.as_ref()?, places.monitoring?);
-    let code = spec.code.monitoring?;
+    let (field, len) = (layout.code.monitoring?.data, spec.code.local_monitors?);
     let pointers: Vec<Range> =
-        codes.iter().map(|addr| Range::new(addr.wrapping_add(code.at as u64), 8)).collect();
+        codes.iter().map(|addr| Range::new(addr.wrapping_add(field as u64), 8)).collect();
     let mut words = vec![0; pointers.len() * 8];
     let filled = memory.read_vectored(&pointers, &mut words).unwrap_or(0);
-    let mut all = vec![0; code.local_len.min(monitoring.events.len())];
+    let mut all = vec![0; len.min(monitoring.events.len())];
     for data in words[..filled].chunks_exact(8).filter_map(|word| word.u64_at(0)).filter(|data| *data != 0) {
-        let events = memory.read_bytes(data.checked_add(code.local as u64)?, all.len()).unwrap_or_default();
+        let events = memory.read_bytes(data, all.len()).unwrap_or_default();
         all.iter_mut().zip(events).for_each(|(tools, more)| *tools |= more);
     }
     let numbers = (0..NAMED_TOOLS).filter(|number| all.iter().any(|tools| tools >> number & 1 == 1));

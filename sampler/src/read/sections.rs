@@ -88,7 +88,7 @@ fn is_plausible(layout: &Layout, anchor: &Anchor, bytes: &[u8]) -> Option<bool> 
 }
 
 fn is_pointer(word: u64) -> bool {
-    word >= 0x1000 && word % 8 == 0 && word >> 47 == 0
+    word >= 0x1000 && word.is_multiple_of(8) && word >> 47 == 0
 }
 
 fn is_proven(memory: &dyn Memory, layout: &Layout, anchor: &Anchor, addr: u64, bytes: &[u8]) -> Option<bool> {
@@ -112,4 +112,106 @@ fn is_named(memory: &dyn Memory, layout: &Layout, class: u64, name: &str) -> Opt
     }
     let text = read_word(memory, class, layout.object.tp_name)?;
     Some(text::c_string(memory, text, MAX_TYPE_NAME)?.rsplit('.').next() == Some(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::layout::spec_for;
+    use crate::read::reach::{Reach, Step};
+    use crate::read::runtime_facts::{self, Places};
+    use crate::read::testing::Image;
+
+    const START: u64 = 0x10_0000;
+
+    /// Two objects of a type called `hamt` and `dict`, 64 bytes from each other, and a section of a word
+    /// that points to each.
+    fn target(shift: usize, copies: usize) -> Image {
+        let mut bytes = vec![0; 0x4000];
+        let mut put = |at: usize, word: u64| bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
+        let at = |offset: u64| START + offset;
+        // The type: its name.
+        put(0x100 + 24, at(0x180));
+        // The object.
+        put(0x200 + 8, at(0x100));
+        for copy in 0..copies {
+            put(0x2000 + shift + copy * 64, at(0x200));
+            put(0x2000 + shift + copy * 64 + 8, 7);
+        }
+        bytes[0x180..0x188].copy_from_slice(b"a.hamt\0\0");
+        Image { start: START, bytes }
+    }
+
+    const SECTION: Section = Section {
+        at: 0x1000,
+        anchors: &[
+            Anchor { at: 0, is: Anchored::Object("hamt") },
+            Anchor { at: 8, is: Anchored::Word(7) },
+            Anchor { at: 8, is: Anchored::Int(1, 7) },
+        ],
+    };
+
+    fn found(shift: usize, copies: usize) -> Option<u64> {
+        let layout = spec_for(14).unwrap().headers(false);
+        locate(&target(shift, copies), layout, START + 0x1000, &SECTION)
+    }
+
+    #[test]
+    fn a_section_is_found_where_it_is_or_nearby() {
+        assert_eq!(found(0, 1), Some(START + 0x2000));
+        assert_eq!(found(16, 1), Some(START + 0x2010));
+        assert_eq!(found(0x800, 1), Some(START + 0x2800));
+    }
+
+    #[test]
+    fn a_section_that_could_be_in_two_places_is_in_none() {
+        assert_eq!(found(16, 2), None);
+        assert_eq!(found(16, 0), None);
+        // Where the headers have it, it is.
+        assert_eq!(found(0, 2), Some(START + 0x2000));
+    }
+
+    proptest! {
+        #[test]
+        fn any_memory_is_survived(
+            minor in 8u8..16,
+            words in proptest::collection::vec((0u64..0x400, 0u64..0x2200), 0..200),
+            base in 0u64..0x1000,
+        ) {
+            let mut bytes = vec![0; 0x2000];
+            for (place, word) in words {
+                // Pointers into the memory, and small numbers.
+                let word = if word < 0x200 { word } else { START + (word - 0x200) / 8 * 8 };
+                bytes[place as usize * 8..place as usize * 8 + 8].copy_from_slice(&word.to_le_bytes());
+            }
+            let memory = Image { start: START, bytes };
+            let (version, base) = (spec_for(minor).unwrap(), START + base);
+            let (layout, spec) = (version.headers(false), version.state);
+            let mut places = Places::default();
+            places.complete(&memory, layout, spec, base, base);
+            let all = Places {
+                eval: Some(base),
+                keys: Some(base),
+                monitoring: Some(base),
+                allocators: Some(base),
+                process: Some(base),
+                gc: Some((base, base)),
+            };
+            for places in [places, all] {
+                let _ = runtime_facts::gc(&memory, spec, &places);
+                let _ = runtime_facts::monitoring_tools(&memory, layout, spec, &places);
+                let _ = runtime_facts::local_tools(&memory, layout, spec, &places, &[base]);
+                let _ = runtime_facts::malloc_is_debugged(&memory, spec, &places);
+                let _ = runtime_facts::jit_is_on(&memory, layout, spec, &places);
+            }
+            let mut reach = Reach::default();
+            reach.begin(base);
+            let mut steps = 0;
+            while reach.step(&memory, layout, spec) != Step::Done && steps < 2_000 {
+                steps += 1;
+            }
+        }
+    }
 }

@@ -150,8 +150,51 @@ impl Stack {
     /// Moves the topmost value below the `depth - 1` others: `ROT_TWO`, `ROT_THREE`, `ROT_FOUR`.
     pub fn rotate(&mut self, depth: u32) {
         match self.0.len().checked_sub(depth as usize) {
-            Some(place) => self.0[place..].rotate_right(1),
-            None => self.clear(),
+            Some(place) if depth >= 1 => self.0[place..].rotate_right(1),
+            _ => self.clear(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn named(name: &str) -> Value {
+        Value::Expression(name.into())
+    }
+
+    #[test]
+    fn values_are_called_as_they_are_written() {
+        let kind = Value::Global("type".into()).called(&[named("self")]);
+        assert_eq!(kind.text(), "type(self)");
+        assert_eq!(kind.attribute(&"created".into()).text(), "type(self).created");
+        assert_eq!(named("self").attribute(&"__dict__".into()), Value::DictOf("self".into()));
+        assert_eq!(named("sys.modules").item(&Value::Text("shop".into())).text(), "sys.modules[\"shop\"]");
+        assert_eq!(Value::Unknown.attribute(&"created".into()), Value::Unknown);
+        assert_eq!(named("f").called(&[Value::Unknown]), Value::Unknown);
+        assert_eq!(named(&"x".repeat(59)).attribute(&"y".into()), Value::Unknown);
+    }
+
+    proptest! {
+        #[test]
+        fn any_moves_are_survived(moves in proptest::collection::vec((0u8..8, 0u32..1000), 0..300)) {
+            let mut stack = Stack::default();
+            for (kind, count) in moves {
+                match kind {
+                    0 => stack.push(named("x")),
+                    1 => stack.push_unknown(count),
+                    2 => stack.drop(count),
+                    3 => stack.swap(count % 5),
+                    4 => stack.rotate(count % 5),
+                    5 => drop(stack.take(count)),
+                    6 => stack.push(stack.peek(count % 5)),
+                    _ => drop(stack.pop()),
+                }
+                prop_assert!(stack.0.len() <= MAX_DEPTH);
+            }
         }
     }
 }

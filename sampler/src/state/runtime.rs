@@ -159,7 +159,7 @@ fn tools(look: &Look<'_>, spec: &StateSpec, places: &Places) -> Vec<Tool> {
     let of = |interpreter: &Interpreter| runtime_facts::thread_tools(memory, layout, spec, interpreter);
     let mut seen = look.interpreters.iter().flat_map(of).collect::<Vec<_>>();
     seen.extend(runtime_facts::monitoring_tools(memory, layout, spec, places).unwrap_or_default());
-    if look.number % LOCAL_EVERY == 0 {
+    if look.number.is_multiple_of(LOCAL_EVERY) {
         let hot: Vec<u64> = look.hot.iter().map(|hot| hot.addr).collect();
         seen.extend(runtime_facts::local_tools(memory, layout, spec, places, &hot).unwrap_or_default());
     }

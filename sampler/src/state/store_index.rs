@@ -48,7 +48,7 @@ struct IndexedCode {
     module: Arc<str>,
     at_import: bool,
     function: Option<FunctionId>,
-    /// Of its stores, once somebody asked.
+    /// Of its stores, if it has a function.
     spans: Vec<Span>,
 }
 
@@ -56,7 +56,6 @@ impl StoreIndex {
     /// Adds a code object whose globals are those of `module`.
     pub(crate) fn add(&mut self, reached: Reached, module: Arc<str>, code: CodeStores) {
         self.searched = self.searched.saturating_add(1);
-        self.truncated |= code.is_partial;
         let identity = (code.file.clone(), code.qualname.clone(), code.first_line, code.stores.len());
         if !module.is_empty() {
             self.modules.entry(code.file.clone()).or_insert_with(|| module.clone());
@@ -88,13 +87,13 @@ impl StoreIndex {
         for code in &mut self.codes[self.settled..] {
             let mut stores = code.code.stores.iter();
             if stores.any(|store| names.contains(&store.name) || is_likely(store, code.at_import)) {
-                code.function = Some(intern(&code.code, tables));
+                code.intern(tables);
             }
         }
         self.settled = self.codes.len();
         for (place, _) in fresh.iter().filter_map(|name| self.by_name.get(name)).flatten() {
             if let Some(code) = self.codes.get_mut(*place as usize).filter(|code| code.function.is_none()) {
-                code.function = Some(intern(&code.code, tables));
+                code.intern(tables);
             }
         }
     }
@@ -111,12 +110,9 @@ impl StoreIndex {
         wanted.into_iter().filter_map(|(code, store)| self.store(code, store)).collect()
     }
 
-    fn store(&mut self, code: u32, store: u32) -> Option<(Store, Arc<str>)> {
-        let code = self.codes.get_mut(code as usize)?;
+    fn store(&self, code: u32, store: u32) -> Option<(Store, Arc<str>)> {
+        let code = self.codes.get(code as usize)?;
         let function = code.function?;
-        if code.spans.is_empty() {
-            code.spans = code.code.spans();
-        }
         let place = code.code.stores.get(store as usize)?;
         let store = Store {
             function,
@@ -161,13 +157,17 @@ fn is_class_like(target: &str) -> bool {
         || last.trim_start_matches('_').starts_with(char::is_uppercase)
 }
 
-fn intern(code: &CodeStores, tables: &mut Tables) -> FunctionId {
-    let function = Function {
-        name: tables.strings.intern_str(&code.name),
-        qualname: tables.strings.intern_str(&code.qualname),
-        file: tables.strings.intern_str(&code.file),
-        first_line: code.first_line,
-        kind: FunctionKind::Python,
-    };
-    tables.functions.intern(function)
+impl IndexedCode {
+    /// Gives it a function, and positions to its stores.
+    fn intern(&mut self, tables: &mut Tables) {
+        let function = Function {
+            name: tables.strings.intern_str(&self.code.name),
+            qualname: tables.strings.intern_str(&self.code.qualname),
+            file: tables.strings.intern_str(&self.code.file),
+            first_line: self.code.first_line,
+            kind: FunctionKind::Python,
+        };
+        self.function = Some(tables.functions.intern(function));
+        self.spans = self.code.take_spans();
+    }
 }

@@ -14,6 +14,7 @@ use crate::layout::state::StateSpec;
 use crate::read::code_stores::{self, Source, Texts};
 use crate::read::dict::{get_str, read_word};
 use crate::read::reach::{Reach, Reached, Step};
+use crate::read::runtime_facts::is_covered;
 use crate::read::stores::Body;
 use crate::read::text;
 
@@ -52,7 +53,9 @@ pub(crate) struct Writers {
 impl Collector for Writers {
     fn look(&mut self, look: &mut Look<'_>) {
         if self.known.is_none() {
-            let Some(spec) = spec_for(look.layout.version.minor) else { return };
+            let Some(spec) = spec_for(look.layout.version.minor).filter(|_| is_covered(look.layout)) else {
+                return;
+            };
             self.known = Some((spec.state, Forms::new(look.layout)));
         }
         self.ask_for_hot(look);

@@ -132,7 +132,7 @@ const CODE: CodeOffsets = CodeOffsets {
 
 pub(super) const STATE: StateSpec = StateSpec {
     c_profileobj: 80,
-    code: CodeExtra { closure: None, monitoring: None },
+    code: CodeExtra { closure: None, local_monitors: None },
     eval: EvalState { section: Section { at: 1400, ..PREVIOUS_STATE.eval.section }, ..PREVIOUS_STATE.eval },
     process: ProcessState {
         section: Section { at: 600, ..PREVIOUS_STATE.process.section },

@@ -120,10 +120,7 @@ pub(super) const LAYOUT: Layout = Layout {
 };
 
 pub(super) const STATE: StateSpec = StateSpec {
-    code: CodeExtra {
-        monitoring: Some(CodeMonitoring { at: 168, local: 0, local_len: 15, lines: 40, instructions: 56 }),
-        ..PREVIOUS_STATE.code
-    },
+    code: CodeExtra { local_monitors: Some(15), ..PREVIOUS_STATE.code },
     eval: EvalState {
         section: Section {
             at: 1720,

@@ -185,10 +185,7 @@ pub(super) const FREE_THREADED: Layout = Layout {
 
 pub(super) const STATE: StateSpec = StateSpec {
     c_profileobj: 96,
-    code: CodeExtra {
-        monitoring: Some(CodeMonitoring { at: 176, local: 0, local_len: 10, lines: 32, instructions: 48 }),
-        ..PREVIOUS_STATE.code
-    },
+    code: CodeExtra { local_monitors: Some(10), ..PREVIOUS_STATE.code },
     eval: EvalState { section: Section { at: 8448, ..PREVIOUS_STATE.eval.section }, ..PREVIOUS_STATE.eval },
     keys: Some(Section {
         at: 82_568,

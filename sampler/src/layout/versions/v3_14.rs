@@ -121,10 +121,7 @@ pub(super) const FREE_THREADED: Layout = Layout {
 };
 
 pub(super) const STATE: StateSpec = StateSpec {
-    code: CodeExtra {
-        monitoring: Some(CodeMonitoring { at: 176, local: 0, local_len: 11, lines: 96, instructions: 112 }),
-        ..PREVIOUS_STATE.code
-    },
+    code: CodeExtra { local_monitors: Some(11), ..PREVIOUS_STATE.code },
     gc: GcState {
         collecting: 192,
         garbage: 200,

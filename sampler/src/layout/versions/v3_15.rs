@@ -103,10 +103,7 @@ pub(super) const FREE_THREADED: Layout = Layout {
 
 pub(super) const STATE: StateSpec = StateSpec {
     c_profileobj: 120,
-    code: CodeExtra {
-        monitoring: Some(CodeMonitoring { at: 176, local: 0, local_len: 16, lines: 104, instructions: 120 }),
-        ..PREVIOUS_STATE.code
-    },
+    code: CodeExtra { local_monitors: Some(16), ..PREVIOUS_STATE.code },
     gc: GcState {
         collecting: 112,
         enabled: 0,
