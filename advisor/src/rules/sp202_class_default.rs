@@ -48,7 +48,20 @@ fn check(context: &Context<'_>) -> Verdict {
         return verdict;
     }
     let groups = refused(context, &[OpFamily::LoadAttr, OpFamily::StoreAttr], &REASONS, true);
-    Verdict::of(groups.iter().filter_map(|group| draft(context, group)).collect())
+    let mut drafts = Vec::<Draft>::new();
+    for new in groups.iter().filter_map(|group| draft(context, group)) {
+        // One class body, one finding: its attributes have the same cause and the same fix.
+        match drafts.iter_mut().find(|known| known.about == new.about) {
+            Some(known) => {
+                known.charges.extend(new.charges);
+                known.causes.extend(
+                    new.causes.into_iter().filter(|cause| !known.causes.contains(cause)).collect::<Vec<_>>(),
+                );
+            }
+            None => drafts.push(new),
+        }
+    }
+    Verdict::of(drafts)
 }
 
 fn key(group: &Group<'_, '_>, family: OpFamily) -> &'static str {
@@ -72,7 +85,7 @@ fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Option<Draft> {
     }
     let name = &group.name;
     let mut draft = Draft {
-        about: format!("attribute {holder}.{name}"),
+        about: format!("class {holder}"),
         title: format!("{holder} holds a value '{name}', so each use of .{name} of its objects looks twice"),
         charges: charged,
         applies: "reads 3.12-3.13, writes 3.12-3.15; 3.11 and 3.14-3.15 if the value is an object of a Python class"
