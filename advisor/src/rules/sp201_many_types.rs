@@ -3,7 +3,7 @@
 use slowpath_profile::evidence::{OpFamily, TypeRef};
 use slowpath_profile::finding::EvidenceLevel;
 
-use super::common::need_sites;
+use super::common::{TORN, need_sites};
 use crate::context::{Context, HotSite};
 use crate::rule::{Charge, Draft, Page, Rule, Verdict, expression, fix};
 use crate::target::Target;
@@ -74,7 +74,7 @@ fn is_torn(context: &Context<'_>, hot: &HotSite<'_>) -> bool {
         hot.site.version_changes >= 2 || hot.site.versions.len() > 1 || hot.site.states.backed_off > 0;
     let copies =
         types.iter().filter_map(|(ty, _)| context.ty(*ty)).map(|ty| ty.copies as usize).sum::<usize>();
-    types.len() + copies > tolerated && steady && hot.is_disturbed() && alternates && hot.slow_share() > 0.1
+    types.len() + copies > tolerated && steady && hot.is_disturbed() && alternates && hot.slow_share() > TORN
 }
 
 /// How often the next object is of another class, if they come in any order.

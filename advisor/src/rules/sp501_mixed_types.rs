@@ -3,7 +3,7 @@
 use slowpath_profile::evidence::{OpFamily, OperandRole, Value};
 use slowpath_profile::finding::EvidenceLevel;
 
-use super::common::need_sites;
+use super::common::{TORN, need_sites};
 use crate::context::{Context, HotSite};
 use crate::oracle::Reason;
 use crate::rule::{Charge, Draft, Page, Rule, Verdict, fix};
@@ -96,7 +96,7 @@ fn mix(context: &Context<'_>, hot: &HotSite<'_>) -> Option<Mix> {
         let weight = hot.slow_share();
         let key = if compare { "compare.mixed" } else { "binary_op.mixed" };
         let is_torn = hot.is_disturbed() || hot.is_generic();
-        return (is_torn && weight >= 0.1).then_some(Mix {
+        return (is_torn && weight > TORN).then_some(Mix {
             key,
             weight,
             level: EvidenceLevel::Dynamics,
