@@ -70,24 +70,25 @@ impl HotSite<'_> {
         (generic + specialised * self.miss_share()) / (generic + specialised)
     }
 
-    /// How often a specialised form misses. Pairs of looks microseconds apart tell; looks far apart
-    /// only tell that it missed at all.
+    /// How often a specialised form misses. After 53 misses a site is specialised anew and its counter
+    /// starts again, so the share of looks that find the counter below its start is the share of time
+    /// in which it misses; unless it stands still, since then a single miss long ago is all there was.
     fn miss_share(&self) -> f64 {
-        const ENOUGH: u32 = 8;
         let counter = &self.site.counter;
-        if counter.pairs >= ENOUGH {
-            return f64::from(counter.pairs_moved) / f64::from(counter.pairs);
-        }
         match counter.specialised {
             0 | 1 => 0.0,
-            looks => 0.5 * (f64::from(counter.moved) / f64::from(looks - 1)).min(1.0),
+            looks => {
+                let disturbed = f64::from(counter.disturbed) / f64::from(looks);
+                let moved = f64::from(counter.moved) / f64::from(looks - 1);
+                disturbed.min(moved).min(1.0)
+            }
         }
     }
 
     /// Whether its specialised form was seen to miss.
     pub fn is_disturbed(&self) -> bool {
         let counter = &self.site.counter;
-        counter.pairs_moved > 0 || counter.moved >= 2 || counter.disturbed >= 3
+        counter.moved >= 2
     }
 
     /// The reason for which the oracle refuses, with the share of looks that met such an object.
@@ -151,14 +152,14 @@ impl<'a> Context<'a> {
             return None;
         }
         let role = oracle::deciding_role(site.family);
-        let all: u32 = site.operands_as(role).map(|operand| operand.looks).sum();
+        let decisive = decisive(code, site);
+        let all: u32 = decisive.operands_as(role).map(|operand| operand.looks).sum();
         let decide =
             |operand| oracle::decide(self.target.version, self.evidence, site, code.globals, operand);
-        let mut decisions: Vec<_> = site
+        let share = |operand: &Operand| f64::from(operand.looks) / f64::from(all.max(1));
+        let mut decisions: Vec<_> = decisive
             .operands_as(role)
-            .map(|operand| {
-                (decide(Some(operand)), Some(operand), f64::from(operand.looks) / f64::from(all.max(1)))
-            })
+            .map(|operand| (decide(Some(operand)), Some(operand), share(operand)))
             .collect();
         if decisions.is_empty() {
             decisions.push((decide(None), None, 1.0));
@@ -252,6 +253,17 @@ impl<'a> Context<'a> {
         let first = seen.next()?;
         seen.next().is_none().then_some(first)
     }
+}
+
+/// The instruction whose operands decide: that of `for` finds its iterator on the stack, where only
+/// the `iter()` before it was seen to meet an object.
+fn decisive<'a>(code: &'a CodeEvidence, site: &'a Site) -> &'a Site {
+    if site.family != OpFamily::Iterate || !site.operands.is_empty() {
+        return site;
+    }
+    let before =
+        code.sites.iter().filter(|other| other.family == OpFamily::GetIter && other.offset < site.offset);
+    before.max_by_key(|other| other.offset).unwrap_or(site)
 }
 
 /// Whether a path is this file of a library: it ends with it, at a separator.

@@ -1,7 +1,6 @@
 //! From drafts to findings: one per cost centre, priced together, pruned and ranked.
 
 use rustc_hash::FxHashMap;
-use slowpath_profile::ProcessId;
 use slowpath_profile::finding::{Confidence, EvidenceLevel, Finding, Hurt, Place, Saving};
 
 use crate::context::Context;
@@ -21,9 +20,9 @@ pub(crate) struct Merger {
     drafts: Vec<Priced>,
     ratios: Vec<Ratio>,
     keys: FxHashMap<(String, &'static str), usize>,
-    /// Instructions that a finding explains already. Rules come in the order of causes, so that a
-    /// symptom does not claim what its cause has claimed.
-    explained: FxHashMap<(ProcessId, Extent), &'static str>,
+    /// Samples that a finding explains already. Rules come in the order of causes, so that a symptom
+    /// does not claim what its cause has claimed. What slows everything explains nothing.
+    explained: FxHashMap<u32, &'static str>,
 }
 
 #[derive(Debug)]
@@ -45,18 +44,17 @@ impl Merger {
         for draft in drafts {
             let mut claims = Vec::new();
             for charge in &draft.charges {
-                let key = (context.process, charge.extent.clone());
-                let is_site = matches!(charge.extent, Extent::Instruction(..));
-                if is_site && self.explained.get(&key).is_some_and(|by| *by != rule.code) {
-                    continue;
-                }
                 let Some(ratio) = self.ratio(context, charge) else { continue };
-                let atoms = context.weight.select(context.process, &charge.extent, context.tables);
+                let mut atoms = context.weight.select(context.process, &charge.extent, context.tables);
+                let is_everything = matches!(charge.extent, Extent::Running);
+                if !is_everything {
+                    atoms.retain(|atom| self.explained.get(atom).is_none_or(|by| *by == rule.code));
+                }
                 if atoms.is_empty() || charge.weight <= 0.0 {
                     continue;
                 }
-                if is_site {
-                    self.explained.insert(key, rule.code);
+                if !is_everything {
+                    self.explained.extend(atoms.iter().map(|atom| (*atom, rule.code)));
                 }
                 claims.push((charge.clone(), atoms, ratio));
             }

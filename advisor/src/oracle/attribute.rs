@@ -42,6 +42,7 @@ fn read_instance(facts: &Facts<'_>, ty: &TypeFacts, dict: InstanceDict, name: &s
     let Some(attribute) = ty.attribute(name) else { return NO_ATTRIBUTE };
     let own = attribute.on_instance || attribute.in_shared_keys;
     match attribute.kind {
+        AttributeKind::Missing if ty.hooks.getattr && !own => Decision::Fails(Reason::HasGetattr),
         AttributeKind::Missing => instance_values(facts, ty, attribute, dict, false),
         AttributeKind::Function | AttributeKind::NativeMethod => method(facts, ty, attribute, dict),
         AttributeKind::Property if !facts.version.reads_properties => Decision::Fails(Reason::Property),

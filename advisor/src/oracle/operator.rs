@@ -115,7 +115,7 @@ pub(super) fn iterate(facts: &Facts<'_>, operand: &Operand) -> Decision {
         return Decision::Unknown("a version that specialises this");
     }
     match ty.name.as_str() {
-        "list_iterator" | "tuple_iterator" | "range_iterator" | "generator" => {
+        "list_iterator" | "tuple_iterator" | "range_iterator" | "generator" | "list" | "tuple" | "range" => {
             Decision::Specialises("iterator")
         }
         _ => Decision::Fails(Reason::OtherTypes),

@@ -95,7 +95,9 @@ impl Reason {
             Self::KeysOutOfVersions => "the interpreter has no version numbers left for dicts",
             Self::NonStringKeys => "the dict holds a key that is not a string",
             Self::Overridden => "each lookup runs code that replaces the normal way to find attributes",
-            Self::HasGetattr => "the class has a __getattr__, which stops this version from caching lookups",
+            Self::HasGetattr => {
+                "the class has a __getattr__, which is asked, or which this version cannot see through"
+            }
             Self::HasSetattr => "each assignment runs a __setattr__",
             Self::ModuleGetattr => "the module answers through its __getattr__",
             Self::NativeDescriptor => "the attribute is computed by native code at each read",

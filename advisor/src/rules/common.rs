@@ -8,6 +8,10 @@ use crate::context::{Context, HotSite};
 use crate::oracle::Reason;
 use crate::rule::{Charge, Draft, Verdict};
 
+/// A site that takes the slow way for less than this share of the time meets its objects in groups, and
+/// learns each group.
+pub(super) const TORN: f64 = 0.6;
+
 /// What is said where instructions were not looked at.
 pub(super) const NO_SITES: &str = "no hot instruction was looked at";
 
@@ -76,7 +80,10 @@ pub(super) fn refused<'c, 'a>(
     let mut groups = Vec::<Group<'c, 'a>>::new();
     for hot in context.sites_of(families) {
         let Some((reason, operand, share)) = hot.refusal() else { continue };
-        if !reasons.contains(&reason) || !(hot.is_generic() || hot.is_compiled() || is_slow_form(hot)) {
+        // A form that is chosen and then misses for the same reason is as bad as none.
+        let is_lost = hot.is_disturbed() && hot.slow_share() > TORN && share > TORN;
+        let is_slow = hot.is_generic() || hot.is_compiled() || is_slow_form(hot) || is_lost;
+        if !reasons.contains(&reason) || !is_slow {
             continue;
         }
         let ty = operand.and_then(|operand| match operand.value {

@@ -83,6 +83,20 @@ pub(super) fn callers(context: &Context<'_>, callees: &[FunctionId], own: bool) 
     found
 }
 
+/// Samples in which a line itself runs, not something that it called.
+pub(super) fn own_line(context: &Context<'_>, caller: Caller) -> Vec<u32> {
+    let atoms = context.weight.atoms().iter().enumerate();
+    let here = atoms.filter(|(_, atom)| {
+        let leaf =
+            context.tables.stacks.get(atom.stack).and_then(|node| context.tables.frames.get(node.frame));
+        atom.process == context.process
+            && atom.state == ThreadState::Running
+            && !atom.in_gc
+            && leaf.is_some_and(|frame| (frame.function, frame.span.line) == (caller.function, caller.line))
+    });
+    here.map(|(at, _)| u32::try_from(at).unwrap_or(u32::MAX)).collect()
+}
+
 fn is_import(context: &Context<'_>, function: FunctionId) -> bool {
     let file = context.function(function).map_or("", |function| context.tables.text(function.file));
     file.starts_with("<frozen importlib")

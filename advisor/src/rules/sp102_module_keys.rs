@@ -1,6 +1,6 @@
 //! SP102: names appear in or vanish from a module at run time.
 
-use slowpath_profile::evidence::{KeyChange, KeyEvent, Namespace, NamespaceRef, StoreKind};
+use slowpath_profile::evidence::{KeyChange, KeyEvent, KeysKind, Namespace, NamespaceRef, StoreKind};
 use slowpath_profile::finding::EvidenceLevel;
 
 use super::common::{blame, module, users_of};
@@ -48,6 +48,10 @@ fn check(context: &Context<'_>) -> Verdict {
 }
 
 fn is_moving(namespace: &Namespace) -> bool {
+    // Keys of the general kind never have a version: that is SP103.
+    if namespace.keys.kind == KeysKind::General {
+        return false;
+    }
     let keys = &namespace.keys;
     let seen: u32 = changes(namespace).map(|change| change.times).sum();
     (keys.changes >= 3 && keys.changes * 10 >= keys.looks) || seen >= 3

@@ -3,7 +3,7 @@
 use slowpath_profile::evidence::{OpFamily, TypeRef};
 use slowpath_profile::finding::EvidenceLevel;
 
-use super::common::need_sites;
+use super::common::{TORN, need_sites};
 use crate::context::{Context, HotSite};
 use crate::rule::{Charge, Draft, Page, Rule, Verdict, expression, fix};
 use crate::target::Target;
@@ -72,7 +72,9 @@ fn is_torn(context: &Context<'_>, hot: &HotSite<'_>) -> bool {
     let steady = types.iter().all(|(ty, _)| context.ty(*ty).is_some_and(|ty| ty.version.changes == 0));
     let alternates =
         hot.site.version_changes >= 2 || hot.site.versions.len() > 1 || hot.site.states.backed_off > 0;
-    types.len() > tolerated && steady && hot.is_disturbed() && alternates && hot.slow_share() > 0.1
+    let copies =
+        types.iter().filter_map(|(ty, _)| context.ty(*ty)).map(|ty| ty.copies as usize).sum::<usize>();
+    types.len() + copies > tolerated && steady && hot.is_disturbed() && alternates && hot.slow_share() > TORN
 }
 
 /// How often the next object is of another class, if they come in any order.
@@ -94,7 +96,9 @@ fn draft(context: &Context<'_>, types: &[TypeRef], sites: &[&HotSite<'_>]) -> Dr
         let met = frequent(hot);
         // Two classes in turn miss every time, and so did the bench.
         let worst = 1.0 - 1.0 / met.len().max(2) as f64;
-        let weight = (change_share(&met) / worst).min(hot.slow_share().max(0.1)).min(1.0);
+        // Several classes of one name look like one: how they alternate is not known.
+        let changes = if met.len() > 1 { change_share(&met) / worst } else { 1.0 };
+        let weight = changes.min(hot.slow_share());
         let shares: Vec<String> = met
             .iter()
             .take(4)
@@ -112,7 +116,10 @@ fn draft(context: &Context<'_>, types: &[TypeRef], sites: &[&HotSite<'_>]) -> Dr
     let first = sites.first().map_or_else(String::new, |hot| expression(hot.site));
     let mut draft = Draft {
         about: format!("classes {list}"),
-        title: format!("{first} meets {} classes in turn: {list}", types.len()),
+        title: match types.len() {
+            1 => format!("{first} meets several classes in turn, all named {list}"),
+            n => format!("{first} meets {n} classes in turn: {list}"),
+        },
         level: EvidenceLevel::Dynamics,
         charges: sites.iter().map(charge).collect(),
         applies: "3.11-3.15; with the JIT from three classes on".into(),

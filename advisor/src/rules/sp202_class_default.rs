@@ -4,6 +4,7 @@ use slowpath_profile::evidence::{AttributeKind, OpFamily};
 use slowpath_profile::finding::{Cause, EvidenceLevel, Place};
 
 use super::common::{Group, charges, need_sites, oracle_says, refused};
+use super::sp303_hooks::is_library;
 use crate::context::Context;
 use crate::oracle::Reason;
 use crate::rule::{Draft, Page, Rule, Verdict, fix};
@@ -48,7 +49,20 @@ fn check(context: &Context<'_>) -> Verdict {
         return verdict;
     }
     let groups = refused(context, &[OpFamily::LoadAttr, OpFamily::StoreAttr], &REASONS, true);
-    Verdict::of(groups.iter().filter_map(|group| draft(context, group)).collect())
+    let mut drafts = Vec::<Draft>::new();
+    for new in groups.iter().filter_map(|group| draft(context, group)) {
+        // One class body, one finding: its attributes have the same cause and the same fix.
+        match drafts.iter_mut().find(|known| known.about == new.about) {
+            Some(known) => {
+                known.charges.extend(new.charges);
+                known.causes.extend(
+                    new.causes.into_iter().filter(|cause| !known.causes.contains(cause)).collect::<Vec<_>>(),
+                );
+            }
+            None => drafts.push(new),
+        }
+    }
+    Verdict::of(drafts)
 }
 
 fn key(group: &Group<'_, '_>, family: OpFamily) -> &'static str {
@@ -62,6 +76,12 @@ fn key(group: &Group<'_, '_>, family: OpFamily) -> &'static str {
 
 fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Option<Draft> {
     let attribute = group.ty?.attribute(&group.name)?;
+    let body =
+        attribute.holder.and_then(|holder| context.ty(holder)).or(group.ty).and_then(|ty| ty.defined_in);
+    let file = body.and_then(|body| context.function(body)).map_or("", |body| context.tables.text(body.file));
+    if is_library(file) {
+        return None;
+    }
     let holder = attribute.holder.map_or_else(|| group.about.clone(), |holder| context.type_name(holder));
     let mut charged = Vec::new();
     for (charge, (hot, _)) in charges(context, group, "").into_iter().zip(&group.sites) {
@@ -72,7 +92,7 @@ fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Option<Draft> {
     }
     let name = &group.name;
     let mut draft = Draft {
-        about: format!("attribute {holder}.{name}"),
+        about: format!("class {holder}"),
         title: format!("{holder} holds a value '{name}', so each use of .{name} of its objects looks twice"),
         charges: charged,
         applies: "reads 3.12-3.13, writes 3.12-3.15; 3.11 and 3.14-3.15 if the value is an object of a Python class"
@@ -90,8 +110,6 @@ fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Option<Draft> {
         _ => format!("a value of type {}", attribute.type_name),
     };
     draft.because(EvidenceLevel::State, format!("what {holder} holds under '{name}' is {kind}"));
-    let ty = attribute.holder.and_then(|holder| context.ty(holder)).or(group.ty);
-    let body = ty.and_then(|ty| ty.defined_in);
     let place =
         body.map_or_else(Place::default, |body| context.place(body, slowpath_profile::Span::default()));
     draft.level = if body.is_some() { EvidenceLevel::Writer } else { EvidenceLevel::State };

@@ -49,8 +49,23 @@ fn check(context: &Context<'_>) -> Verdict {
         return verdict;
     }
     let groups = refused(context, &[OpFamily::StoreAttr], &[Reason::NotInKeys], true);
-    let mut drafts: Vec<Draft> = groups.iter().filter_map(|group| draft(context, group)).collect();
-    drafts.extend(own_dicts(context));
+    let mut drafts = own_dicts(context);
+    for new in groups.iter().filter_map(|group| draft(context, group)) {
+        match drafts.iter_mut().find(|known| known.about == new.about) {
+            Some(known) => {
+                let fresh = new
+                    .charges
+                    .into_iter()
+                    .filter(|charge| !known.charges.iter().any(|old| old.extent == charge.extent));
+                known.charges.extend(fresh.collect::<Vec<_>>());
+                if known.causes.is_empty() {
+                    known.causes = new.causes;
+                    known.level = known.level.max(new.level);
+                }
+            }
+            None => drafts.push(new),
+        }
+    }
     Verdict::of(drafts)
 }
 

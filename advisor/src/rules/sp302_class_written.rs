@@ -97,6 +97,29 @@ fn draft(context: &Context<'_>, centre: TypeRef, ty: &TypeFacts) -> Option<Draft
         ),
         ..Draft::default()
     };
+    seen(ty, &name, &mut draft);
+    let culprits = cause::find(
+        context,
+        &Wanted {
+            named: &[
+                StoreKind::Attribute,
+                StoreKind::DeleteAttribute,
+                StoreKind::Setattr,
+                StoreKind::Delattr,
+            ],
+            dynamic: &[StoreKind::Setattr, StoreKind::Delattr],
+            changed: &ty.changes,
+            owner: &name,
+            fits: &|store| cause::may_write_to_class(store, ty),
+        },
+    );
+    blame(&mut draft, culprits, EvidenceLevel::Dynamics);
+    Some(draft)
+}
+
+/// What was seen of the class over time.
+fn seen(ty: &TypeFacts, name: &str, draft: &mut Draft) {
+    let changed: Vec<&str> = ty.changes.iter().map(|change| change.name.as_str()).collect();
     let version = &ty.version;
     draft.because(
         EvidenceLevel::Dynamics,
@@ -119,21 +142,4 @@ fn draft(context: &Context<'_>, centre: TypeRef, ty: &TypeFacts) -> Option<Draft
             format!("between looks these attributes changed: {}", changed.join(", ")),
         );
     }
-    let culprits = cause::find(
-        context,
-        &Wanted {
-            named: &[
-                StoreKind::Attribute,
-                StoreKind::DeleteAttribute,
-                StoreKind::Setattr,
-                StoreKind::Delattr,
-            ],
-            dynamic: &[StoreKind::Setattr, StoreKind::Delattr],
-            changed: &ty.changes,
-            owner: &name,
-            fits: &|store| cause::may_write_to_class(store, ty),
-        },
-    );
-    blame(&mut draft, culprits, EvidenceLevel::Dynamics);
-    Some(draft)
 }

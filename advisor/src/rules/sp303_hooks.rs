@@ -65,10 +65,20 @@ fn key(group: &Group<'_, '_>, family: OpFamily) -> &'static str {
         (Reason::HasSetattr, _) | (_, OpFamily::StoreAttr) => "store_attr.setattr",
         (Reason::PythonDescriptor, _) => "load_attr.descriptor",
         (Reason::ModuleGetattr, _) => "load_attr.module_getattr",
-        (Reason::HasGetattr, _) => "load_attr.getattr_defined",
+        (Reason::HasGetattr, _) if is_fallback(group) => "load_attr.getattr_defined",
+        (Reason::HasGetattr, _) => "load_attr.getattr",
         _ if hooks.getattribute => "load_attr.getattribute",
         _ => "load_attr.getattr",
     }
+}
+
+/// Whether the attributes asked for exist, so that `__getattr__` is not called.
+fn is_fallback(group: &Group<'_, '_>) -> bool {
+    let names = group.sites.iter().map(|(hot, _)| &hot.site.name);
+    let mut known = names.filter_map(|name| group.ty.and_then(|ty| ty.attribute(name)));
+    known.all(|attribute| {
+        attribute.on_instance || attribute.in_shared_keys || attribute.kind != AttributeKind::Missing
+    })
 }
 
 fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Option<Draft> {
@@ -88,7 +98,10 @@ fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Option<Draft> {
         Reason::CachedProperty => "asks a cached_property at each read",
         Reason::PythonDescriptor => "runs a descriptor written in Python at each use",
         Reason::ModuleGetattr => "answers through a __getattr__",
-        Reason::HasGetattr => "has a __getattr__, which this version pays for at each read",
+        Reason::HasGetattr if is_fallback(group) => {
+            "has a __getattr__, which this version pays for at each read"
+        }
+        Reason::HasGetattr => "answers reads through its __getattr__",
         _ => "runs a __getattribute__ at each read",
     };
     let mut draft = Draft {

@@ -1,6 +1,6 @@
 //! SP401: a bound method kept in a local, where the direct call would be specialised.
 
-use slowpath_profile::evidence::{OpFamily, OperandRole};
+use slowpath_profile::evidence::{OpFamily, Operand, OperandRole, Value};
 use slowpath_profile::finding::EvidenceLevel;
 
 use super::common::need_sites;
@@ -65,13 +65,30 @@ fn check(context: &Context<'_>) -> Verdict {
     Verdict::of(drafts)
 }
 
-/// The cost key and the method, if a bound method of a built-in object is called through a variable.
+/// The cost key and the method, if a bound method of a built-in object is called through a variable:
+/// what is called is one, and the function looks a method up without calling it.
 fn bound(context: &Context<'_>, hot: &HotSite<'_>) -> Option<(&'static str, String)> {
-    let callee = context.only_operand(hot.site, OperandRole::Callee)?;
-    let method = callee.note.strip_prefix("bound ")?;
-    match method.split_once('.') {
-        Some(("list", "append")) => Some(("call.bound_append", method.to_owned())),
-        Some(("str", _)) => Some(("call.bound_str", method.to_owned())),
+    let instance_of = |operand: &Operand| match operand.value {
+        Value::Instance(ty) => context.ty(ty).map(|ty| ty.name.as_str()),
         _ => None,
+    };
+    let callee = context.only_operand(hot.site, OperandRole::Callee)?;
+    if instance_of(callee) != Some("builtin_function_or_method") {
+        return None;
     }
+    // A method that is looked up and not called at once has no specialised form: it stays general.
+    let kept = hot.code.sites.iter().filter(|site| {
+        site.family == OpFamily::LoadAttr && site.offset < hot.site.offset && site.states.specialised == 0
+    });
+    let mut methods = kept.filter_map(|site| {
+        let ty = context.only_operand(site, OperandRole::Receiver).and_then(instance_of)?;
+        match (ty, site.name.as_str()) {
+            ("list", "append") => Some(("call.bound_append", "list.append".to_owned())),
+            ("str", name) => Some(("call.bound_str", format!("str.{name}"))),
+            _ => None,
+        }
+    });
+    let method = methods.next()?;
+    // Of several it is not known which one is called here.
+    methods.next().is_none().then_some(method)
 }

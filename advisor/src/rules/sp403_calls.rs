@@ -54,9 +54,17 @@ fn check(context: &Context<'_>) -> Verdict {
         return verdict;
     }
     let groups = refused(context, &[OpFamily::Call, OpFamily::CallKw], &REASONS, false);
-    let ours =
-        groups.iter().filter(|group| !group.ty.is_some_and(|ty| is_of_library(context, ty.defined_in)));
+    let ours = groups.iter().filter(|group| match group.reason {
+        Reason::Partial => has_keywords(group),
+        _ => !group.ty.is_some_and(|ty| is_of_library(context, ty.defined_in)),
+    });
     Verdict::of(ours.map(|group| draft(context, group)).collect())
+}
+
+/// A partial without keywords is as fast as the function itself.
+fn has_keywords(group: &Group<'_, '_>) -> bool {
+    let mut operands = group.sites.iter().flat_map(|(hot, _)| &hot.site.operands);
+    operands.any(|operand| operand.note.contains("keyword"))
 }
 
 fn is_of_library(context: &Context<'_>, body: Option<slowpath_profile::FunctionId>) -> bool {

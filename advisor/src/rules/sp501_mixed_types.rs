@@ -3,8 +3,9 @@
 use slowpath_profile::evidence::{OpFamily, OperandRole, Value};
 use slowpath_profile::finding::EvidenceLevel;
 
-use super::common::need_sites;
+use super::common::{TORN, need_sites};
 use crate::context::{Context, HotSite};
+use crate::oracle::Reason;
 use crate::rule::{Charge, Draft, Page, Rule, Verdict, fix};
 use crate::target::Target;
 
@@ -41,63 +42,79 @@ fn check(context: &Context<'_>) -> Verdict {
     if let Some(verdict) = need_sites(context) {
         return verdict;
     }
-    let sites = context.sites_of(&[OpFamily::BinaryOp, OpFamily::Compare]);
-    Verdict::of(sites.filter_map(|hot| draft(context, hot)).collect())
+    let mut drafts = Vec::<Draft>::new();
+    for hot in context.sites_of(&[OpFamily::BinaryOp, OpFamily::Compare]) {
+        let Some(mix) = mix(context, hot) else { continue };
+        let about = format!("numbers in {}", context.qualname(hot.code.function));
+        let state = format!("{}, met {}", hot.site.form(), mix.what);
+        let charge = Charge::of_site(context, hot, mix.key).weighing(mix.weight).in_state(state);
+        match drafts.iter_mut().find(|known| known.about == about) {
+            Some(known) => {
+                known.level = known.level.max(mix.level);
+                known.charges.push(charge);
+            }
+            None => drafts.push(draft(about, &mix, charge)),
+        }
+    }
+    Verdict::of(drafts)
+}
+
+/// What one operator meets.
+struct Mix {
+    key: &'static str,
+    weight: f64,
+    level: EvidenceLevel,
+    what: String,
 }
 
 /// Types seen on one side with their share, those of 5 % or more.
-fn side(context: &Context<'_>, hot: &HotSite<'_>, role: OperandRole) -> Vec<(String, f64)> {
+fn side(context: &Context<'_>, hot: &HotSite<'_>, role: OperandRole) -> Vec<String> {
     let all: u32 = hot.site.operands_as(role).map(|operand| operand.looks).sum();
-    let mut types = Vec::<(String, f64)>::new();
+    let mut types = Vec::<(&str, u32)>::new();
     for operand in hot.site.operands_as(role) {
         let Value::Instance(ty) = operand.value else { continue };
-        let Some(name) = context.ty(ty).map(|ty| ty.name.clone()) else { continue };
-        let share = f64::from(operand.looks) / f64::from(all.max(1));
-        match types.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => *known += share,
-            None => types.push((name, share)),
+        let Some(ty) = context.ty(ty) else { continue };
+        match types.iter_mut().find(|(known, _)| *known == ty.name) {
+            Some((_, looks)) => *looks += operand.looks,
+            None => types.push((&ty.name, operand.looks)),
         }
     }
-    types.retain(|(_, share)| *share >= 0.05);
-    types
+    types.retain(|(_, looks)| *looks * 20 >= all);
+    types.into_iter().map(|(name, _)| name.to_owned()).collect()
 }
 
-fn draft(context: &Context<'_>, hot: &HotSite<'_>) -> Option<Draft> {
+fn mix(context: &Context<'_>, hot: &HotSite<'_>) -> Option<Mix> {
     let (left, right) = (side(context, hot, OperandRole::Left), side(context, hot, OperandRole::Right));
-    let names = |side: &[(String, f64)]| side.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    let known = |side: &[(String, f64)]| side.iter().all(|(name, _)| NUMBERS.contains(&name.as_str()));
-    if !known(&left) || !known(&right) || (left.is_empty() && right.is_empty()) {
+    let numbers = |side: &[String]| side.iter().all(|name| NUMBERS.contains(&name.as_str()));
+    if !numbers(&left) || !numbers(&right) || (left.is_empty() && right.is_empty()) {
         return None;
     }
-    let rotates = left.len() > 1 || right.len() > 1;
-    let differs = left.len() == 1 && right.len() == 1 && left[0].0 != right[0].0;
     let compare = hot.site.family == OpFamily::Compare;
-    let (key, weight, level) = if rotates {
-        if !(hot.is_disturbed() || hot.is_generic()) || hot.slow_share() < 0.1 {
-            return None;
-        }
+    let or = |side: &[String]| if side.is_empty() { "?".into() } else { side.join(" or ") };
+    let what = format!("{} {} {}", or(&left), hot.site.name, or(&right));
+    if left.len() > 1 || right.len() > 1 {
+        let weight = hot.slow_share();
         let key = if compare { "compare.mixed" } else { "binary_op.mixed" };
-        (key, hot.slow_share(), EvidenceLevel::Dynamics)
-    } else if differs && hot.is_generic() {
-        let refused =
-            hot.refusal().is_some_and(|(reason, _, _)| reason == crate::oracle::Reason::DifferentTypes);
-        if !refused {
-            return None;
-        }
-        (if compare { "compare.mixed" } else { "binary_op.float_int" }, 1.0, EvidenceLevel::State)
-    } else {
-        return None;
-    };
-    let or = |side: &[(String, f64)]| if side.is_empty() { "?".into() } else { names(side).join(" or ") };
-    let (left, right) = (or(&left), or(&right));
-    let operator = &hot.site.name;
-    let place = context.place(hot.code.function, hot.site.span);
-    let state = format!("{}, met {left} {operator} {right}", hot.site.form());
+        let is_torn = hot.is_disturbed() || hot.is_generic();
+        return (is_torn && weight > TORN).then_some(Mix {
+            key,
+            weight,
+            level: EvidenceLevel::Dynamics,
+            what,
+        });
+    }
+    let refused = hot.refusal().is_some_and(|(reason, _, _)| reason == Reason::DifferentTypes);
+    let key = if compare { "compare.mixed" } else { "binary_op.float_int" };
+    (hot.is_generic() && refused).then_some(Mix { key, weight: 1.0, level: EvidenceLevel::State, what })
+}
+
+fn draft(about: String, mix: &Mix, charge: Charge) -> Draft {
+    let what = &mix.what;
     let mut draft = Draft {
-        about: format!("operator {operator} in {} line {}", place.function, place.line.unwrap_or_default()),
-        title: format!("'{operator}' meets {left} on one side and {right} on the other"),
-        level,
-        charges: vec![Charge::of_site(context, hot, key).weighing(weight).in_state(state)],
+        about,
+        title: format!("operators meet different types: {what}"),
+        level: mix.level,
+        charges: vec![charge],
         applies: "3.11-3.15; int with float in arithmetic up to 3.13".into(),
         fix: fix(
             "Convert once where the values come in, and write float constants beside floats.",
@@ -106,6 +123,6 @@ fn draft(context: &Context<'_>, hot: &HotSite<'_>) -> Option<Draft> {
         ),
         ..Draft::default()
     };
-    draft.because(level, format!("looks at the operands saw {left} and {right}"));
-    Some(draft)
+    draft.because(mix.level, format!("looks at the operands saw {what}"));
+    draft
 }

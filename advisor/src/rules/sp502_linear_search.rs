@@ -35,13 +35,14 @@ fn check(context: &Context<'_>) -> Verdict {
     Verdict::of(sites.filter_map(|hot| draft(context, hot)).collect())
 }
 
-/// The type of the container, if it is searched one by one in most looks.
+/// The type of the container, if it is searched one by one in most looks. A tuple is mostly a short
+/// constant.
 fn searched<'c>(context: &Context<'c>, hot: &HotSite<'_>) -> Option<&'c str> {
     let all: u32 = hot.site.operands_as(OperandRole::Right).map(|operand| operand.looks).sum();
     let most = hot.site.operands_as(OperandRole::Right).max_by_key(|operand| operand.looks)?;
     let Value::Instance(ty) = most.value else { return None };
     let name = context.ty(ty)?.name.as_str();
-    (most.looks * 2 > all && matches!(name, "list" | "tuple")).then_some(name)
+    (most.looks * 2 > all && name == "list").then_some(name)
 }
 
 fn draft(context: &Context<'_>, hot: &HotSite<'_>) -> Option<Draft> {

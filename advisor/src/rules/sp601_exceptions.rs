@@ -1,12 +1,15 @@
 //! SP601: exceptions as the normal way out.
 
-use slowpath_profile::evidence::OpFamily;
+use slowpath_profile::Span;
+use slowpath_profile::evidence::{CodeEvidence, OpFamily};
 use slowpath_profile::finding::{Cause, EvidenceLevel};
 
 use super::common::need_sites;
+use super::idiom::{Caller, own_line};
 use super::sp303_hooks::is_library;
-use crate::context::{Context, HotSite};
-use crate::rule::{Charge, Draft, Page, Rule, Verdict, everywhere, fix};
+use crate::context::Context;
+use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, everywhere, fix};
+use crate::weight::Extent;
 
 pub(super) const RULE: Rule = Rule {
     code: "SP601",
@@ -32,20 +35,42 @@ fn check(context: &Context<'_>) -> Verdict {
     if let Some(verdict) = need_sites(context) {
         return verdict;
     }
-    let sites = context.sites_of(&[OpFamily::Raise]).filter(|hot| {
-        let function = context.function(hot.code.function);
-        !function.is_some_and(|function| is_library(context.tables.text(function.file)))
-    });
-    Verdict::of(sites.map(|hot| draft(context, hot)).collect())
+    let mut drafts = Vec::new();
+    for code in &context.evidence.code {
+        let file = context.function(code.function).map_or("", |function| context.tables.text(function.file));
+        let mut lines: Vec<u32> = handlers(code).collect();
+        lines.sort_unstable();
+        lines.dedup();
+        let of_line = |line: &u32| own_line(context, Caller { function: code.function, line: Some(*line) });
+        let charged: Vec<(u32, Vec<u32>)> = lines.iter().map(|line| (*line, of_line(line))).collect();
+        let is_hot = charged.iter().any(|(_, atoms)| !atoms.is_empty());
+        if is_hot && !is_library(file) {
+            drafts.push(draft(context, code, charged));
+        }
+    }
+    Verdict::of(drafts)
 }
 
-fn draft(context: &Context<'_>, hot: &HotSite<'_>) -> Draft {
-    let place = context.place(hot.code.function, hot.site.span);
+/// Lines at which an exception is named, to be caught or raised. They cost nothing, and have no samples,
+/// unless that happens.
+fn handlers(code: &CodeEvidence) -> impl Iterator<Item = u32> {
+    let named = code.sites.iter().filter(|site| {
+        let is_name = site.family == OpFamily::LoadGlobal
+            && (site.name.ends_with("Error")
+                || site.name.ends_with("Exception")
+                || site.name == "StopIteration");
+        is_name || site.family == OpFamily::Raise
+    });
+    named.filter_map(|site| site.span.line)
+}
+
+fn draft(context: &Context<'_>, code: &CodeEvidence, lines: Vec<(u32, Vec<u32>)>) -> Draft {
+    let first = lines.iter().max_by_key(|(_, atoms)| context.weight.count(atoms)).map(|(line, _)| *line);
+    let place = context.place(code.function, first.map_or_else(Span::default, Span::of_line));
     let mut draft = Draft {
-        about: format!("exceptions of {} in {}", place.function, place.file),
-        title: format!("{} raises exceptions all the time", place.function),
+        about: format!("exceptions in {} of {}", place.function, place.file),
+        title: format!("{} raises or catches exceptions as the normal case", place.function),
         level: EvidenceLevel::State,
-        charges: vec![Charge::of_site(context, hot, "idiom.exception").in_state("raises")],
         applies: "all versions".into(),
         fix: fix(
             "Ask first, or return a value that means 'none'.",
@@ -60,11 +85,23 @@ fn draft(context: &Context<'_>, hot: &HotSite<'_>) -> Draft {
         ),
         ..Draft::default()
     };
-    draft.because(EvidenceLevel::State, format!("{} samples stand at the raise itself", hot.samples));
+    for (line, atoms) in lines {
+        draft.charges.push(Charge {
+            extent: Extent::Atoms(atoms),
+            cost: Cost::Key("idiom.exception"),
+            weight: 1.0,
+            place: context.place(code.function, Span::of_line(line)),
+            expression: String::new(),
+            state: "an exception is raised or handled".into(),
+        });
+    }
+    draft.because(
+        EvidenceLevel::State,
+        "samples stand where an exception is raised or compared with its handler",
+    );
     draft.causes.push(Cause {
         place,
-        statement: "raise …".into(),
-        how: "it raises".into(),
+        how: "it handles the exception, or raises it".into(),
         ..Cause::default()
     });
     draft

@@ -1,9 +1,9 @@
 //! SP603: log messages that nobody reads.
 
 use slowpath_profile::finding::{Cause, EvidenceLevel};
-use slowpath_profile::{FunctionId, Span, ThreadState};
+use slowpath_profile::{FunctionId, Span};
 
-use super::idiom::{Caller, callers};
+use super::idiom::{Caller, callers, own_line};
 use crate::context::Context;
 use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, everywhere, fix};
 use crate::weight::{Extent, stacks_with};
@@ -58,20 +58,6 @@ fn check(context: &Context<'_>) -> Verdict {
         }
     }
     Verdict::of(drafts)
-}
-
-/// Samples of the line itself: there the text is made.
-fn own_line(context: &Context<'_>, caller: Caller) -> Vec<u32> {
-    let atoms = context.weight.atoms().iter().enumerate();
-    let here = atoms.filter(|(_, atom)| {
-        let leaf =
-            context.tables.stacks.get(atom.stack).and_then(|node| context.tables.frames.get(node.frame));
-        atom.process == context.process
-            && atom.state == ThreadState::Running
-            && !atom.in_gc
-            && leaf.is_some_and(|frame| (frame.function, frame.span.line) == (caller.function, caller.line))
-    });
-    here.map(|(at, _)| u32::try_from(at).unwrap_or(u32::MAX)).collect()
 }
 
 fn draft(context: &Context<'_>, caller: Caller, mut atoms: Vec<u32>) -> Draft {

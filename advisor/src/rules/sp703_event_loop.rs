@@ -1,8 +1,9 @@
 //! SP703: the event loop is blocked.
 
 use slowpath_profile::finding::{Cause, EvidenceLevel};
-use slowpath_profile::{Span, ThreadState};
+use slowpath_profile::{FunctionId, Span, ThreadState};
 
+use super::idiom::Caller;
 use super::sp303_hooks::is_library;
 use crate::context::Context;
 use crate::costs::Ratio;
@@ -32,15 +33,27 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
+/// A line of a coroutine at which the loop stood still.
+struct Blocked {
+    caller: Caller,
+    atoms: Vec<u32>,
+    /// The longest time on end, in nanoseconds.
+    longest_ns: u64,
+}
+
 fn check(context: &Context<'_>) -> Verdict {
     let run = context.functions_named("asyncio/events.py", &["Handle._run"]);
     if run.is_empty() {
         return Verdict::Clear;
     }
-    let mut places = Vec::<(slowpath_profile::FunctionId, Option<u32>, Vec<u32>, u64)>::new();
+    Verdict::of(blocked(context, &run).into_iter().map(|place| draft(context, place)).collect())
+}
+
+fn blocked(context: &Context<'_>, run: &[FunctionId]) -> Vec<Blocked> {
+    let mut places = Vec::<Blocked>::new();
     for (at, atom) in context.weight.atoms().iter().enumerate() {
-        let still_ns = context.weight.stood_still_ns(atom.stack);
-        if atom.process != context.process || still_ns == 0 || atom.state == ThreadState::WaitingForGil {
+        let longest_ns = context.weight.stood_still_ns(atom.stack);
+        if atom.process != context.process || longest_ns == 0 || atom.state == ThreadState::WaitingForGil {
             continue;
         }
         let frames: Vec<_> = context
@@ -55,58 +68,50 @@ fn check(context: &Context<'_>) -> Verdict {
             function.is_some_and(|function| !is_library(context.tables.text(function.file)))
         });
         let Some(frame) = ours.or(inside.first()) else { continue };
+        let caller = Caller { function: frame.function, line: frame.span.line };
         let at = u32::try_from(at).unwrap_or(u32::MAX);
-        let known = places.iter_mut().find(|place| (place.0, place.1) == (frame.function, frame.span.line));
-        match known {
-            Some(place) => {
-                place.2.push(at);
-                place.3 = place.3.max(still_ns);
+        match places.iter_mut().find(|known| known.caller == caller) {
+            Some(known) => {
+                known.atoms.push(at);
+                known.longest_ns = known.longest_ns.max(longest_ns);
             }
-            None => places.push((frame.function, frame.span.line, vec![at], still_ns)),
+            None => places.push(Blocked { caller, atoms: vec![at], longest_ns }),
         }
     }
-    let drafts = places.into_iter().map(|(function, line, atoms, still_ns)| {
-        let place = context.place(function, line.map_or_else(Span::default, Span::of_line));
-        let samples = context.weight.count(&atoms);
-        let mut draft = Draft {
-            about: format!("event loop in {} of {}", place.function, place.file),
-            title: format!("{} blocks the event loop for up to {} ms", place.function, still_ns / 1_000_000),
-            level: EvidenceLevel::Dynamics,
-            applies: "all versions".into(),
-            fix: fix(
-                "Move the call to a thread or a process, and await it.",
-                &[
-                    "-    size = len(zlib.compress(page))",
-                    "+    size = len(await asyncio.to_thread(zlib.compress, page))",
-                ],
-                "The coroutine can be interleaved with others there.",
-            ),
-            ..Draft::default()
-        };
-        draft.because(
-            EvidenceLevel::Dynamics,
-            format!(
-                "{samples} samples stand in one call made by a handle of the loop, up to {} ms on end",
-                still_ns / 1_000_000
-            ),
-        );
-        draft.causes.push(Cause {
-            place: place.clone(),
-            how: "it does not await".into(),
-            ..Cause::default()
-        });
-        draft.charges.push(Charge {
-            extent: Extent::Atoms(atoms),
-            cost: Cost::Given(
-                AVOIDABLE,
-                "samples in that call; what others can do meanwhile depends on them",
-            ),
-            weight: 1.0,
-            place,
-            expression: String::new(),
-            state: "nothing else of the loop runs".into(),
-        });
-        draft
+    places
+}
+
+fn draft(context: &Context<'_>, blocked: Blocked) -> Draft {
+    let Blocked { caller, atoms, longest_ns } = blocked;
+    let place = context.place(caller.function, caller.line.map_or_else(Span::default, Span::of_line));
+    let (samples, ms) = (context.weight.count(&atoms), longest_ns / 1_000_000);
+    let mut draft = Draft {
+        about: format!("event loop in {} of {}", place.function, place.file),
+        title: format!("{} blocks the event loop for up to {ms} ms", place.function),
+        level: EvidenceLevel::Dynamics,
+        applies: "all versions".into(),
+        fix: fix(
+            "Move the call to a thread or a process, and await it.",
+            &[
+                "-    size = len(zlib.compress(page))",
+                "+    size = len(await asyncio.to_thread(zlib.compress, page))",
+            ],
+            "The coroutine can be interleaved with others there.",
+        ),
+        ..Draft::default()
+    };
+    draft.because(
+        EvidenceLevel::Dynamics,
+        format!("{samples} samples stand in one call made by a handle of the loop, up to {ms} ms on end"),
+    );
+    draft.causes.push(Cause { place: place.clone(), how: "it does not await".into(), ..Cause::default() });
+    draft.charges.push(Charge {
+        extent: Extent::Atoms(atoms),
+        cost: Cost::Given(AVOIDABLE, "samples in that call; what others can do meanwhile depends on them"),
+        weight: 1.0,
+        place,
+        expression: String::new(),
+        state: "nothing else of the loop runs".into(),
     });
-    Verdict::of(drafts.collect())
+    draft
 }

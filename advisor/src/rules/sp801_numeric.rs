@@ -10,7 +10,7 @@ use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, everywhere, fix};
 use crate::weight::Extent;
 
 /// Less than this share of the time is not worth another language.
-const LARGE: f64 = 0.2;
+const LARGE: f64 = 0.3;
 /// So much of a function must be arithmetic.
 const MOSTLY: f64 = 0.5;
 
@@ -60,6 +60,14 @@ fn is_numeric(context: &Context<'_>, hot: &HotSite<'_>) -> bool {
     }
 }
 
+fn is_float(context: &Context<'_>, hot: &HotSite<'_>) -> bool {
+    hot.site.form().ends_with("_FLOAT")
+        || hot.site.operands.iter().any(|operand| match operand.value {
+            Value::Instance(ty) => context.ty(ty).is_some_and(|ty| ty.name == "float"),
+            _ => false,
+        })
+}
+
 fn draft(context: &Context<'_>, code: &CodeEvidence) -> Option<Draft> {
     let own = context.samples(&Extent::Own(code.function));
     let function = context.function(code.function)?;
@@ -80,6 +88,11 @@ fn draft(context: &Context<'_>, code: &CodeEvidence) -> Option<Draft> {
         )
     });
     let seen: u64 = here().map(|hot| hot.samples).sum();
+    // Integers often count and index; it is floats that are computed with.
+    let floats = count(&|hot| is_numeric(context, hot) && is_float(context, hot));
+    if floats * 3 < numeric {
+        return None;
+    }
     if (numeric as f64) < MOSTLY * seen as f64 || objects * 5 > seen || seen * 3 < own {
         return None;
     }
