@@ -52,7 +52,8 @@ fn annotate(
     };
     let mut properties = Vec::new();
     if let Some(site) = solution_site(finding).filter(|site| paths::is_file(&site.file)) {
-        properties.push(("file", report.paths.relative(&site.file)));
+        // A name with such characters in it would act on the log; GitHub would not find the file either.
+        properties.push(("file", printable(&report.paths.relative(&site.file)).into_owned()));
         let numbers = [("line", site.line), ("endLine", site.end_line)];
         properties
             .extend(numbers.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?.to_string()))));

@@ -21,8 +21,7 @@ const LEVEL: f64 = 0.9;
 const Z: f64 = 1.644_853_6;
 
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &Root::of(report))?;
-    writeln!(out)
+    super::write_json(&Root::of(report), out)
 }
 
 /// A number with what is known of it.

@@ -24,6 +24,8 @@ mod words;
 
 use std::io::{self, Write};
 
+use serde::Serialize;
+use slowpath_profile::export::printable;
 use slowpath_profile::finding::{Finding, Findings, Place};
 
 pub use json_read::{JsonError, read_json};
@@ -183,6 +185,22 @@ fn solution_site(finding: &Finding) -> Option<&Place> {
     places().find(|place| paths::is_file(&place.file)).or_else(|| places().next())
 }
 
+/// JSON in which nothing acts on a terminal: what serde leaves as it is, beyond ASCII, is escaped too.
+/// Such characters are in strings only, so that the value stays the same.
+fn write_json(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    let mut text = String::new();
+    for character in serde_json::to_string_pretty(value)?.chars() {
+        let is_own = character == '\n';
+        if is_own || printable(character.encode_utf8(&mut [0; 4])).starts_with(character) {
+            text.push(character);
+        } else {
+            text += &format!("\\u{:04x}", u32::from(character));
+        }
+    }
+    text.push('\n');
+    out.write_all(text.as_bytes())
+}
+
 /// The file of the place to go to, as it is shown; empty if there is none.
 pub(crate) fn file_of(finding: &Finding, paths: &Paths) -> String {
     let site = solution_site(finding).filter(|place| paths::is_file(&place.file));
@@ -193,3 +211,6 @@ pub(crate) fn file_of(finding: &Finding, paths: &Paths) -> String {
 pub(crate) fn share_in_percent(share: f64) -> String {
     words::percent(share)
 }
+
+#[cfg(test)]
+mod tests;

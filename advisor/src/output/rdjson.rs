@@ -77,8 +77,7 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
         }
     });
     let root = Root { source: Source { name: "slowpath" }, diagnostics: diagnostics.collect() };
-    serde_json::to_writer_pretty(&mut *out, &root)?;
-    writeln!(out)
+    super::write_json(&root, out)
 }
 
 #[cfg(test)]

@@ -23,8 +23,7 @@ const MAX_RELATED: usize = 100;
 const ROOT: &str = "%SRCROOT%";
 
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &log(report))?;
-    writeln!(out)
+    super::write_json(&log(report), out)
 }
 
 fn log<'a>(report: &Report<'a>) -> Log<'a> {
