@@ -58,12 +58,12 @@ pub fn find(code: &str) -> Option<&'static Rule> {
 const RULES: [Rule; 36] = [
     sp001_tools::RULE,
     sp002_handicap::RULE,
-    sp003_keys_versions::RULE,
     sp301_out_of_versions::RULE,
     sp302_class_written::RULE,
     sp102_module_keys::RULE,
     sp101_rebound::RULE,
     sp103_foreign_key::RULE,
+    sp003_keys_versions::RULE,
     sp104_module_loop::RULE,
     sp303_hooks::RULE,
     sp202_class_default::RULE,

@@ -1,12 +1,15 @@
 //! SP101: a global is given new values at run time, where that matters.
 
-use slowpath_profile::evidence::{KeyChange, KeyEvent, Namespace, NamespaceRef, OpFamily, StoreKind};
+use slowpath_profile::Span;
+use slowpath_profile::evidence::{
+    CodeEvidence, KeyChange, KeyEvent, Namespace, NamespaceRef, OpFamily, StoreKind,
+};
 use slowpath_profile::finding::EvidenceLevel;
 
 use super::common::{blame, module, users_of};
 use crate::cause::{self, Wanted};
 use crate::context::Context;
-use crate::rule::{Charge, Draft, Page, Rule, Verdict, fix};
+use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, fix};
 use crate::target::Target;
 use crate::weight::Extent;
 
@@ -59,26 +62,25 @@ fn is_moving(context: &Context<'_>, namespace: &Namespace) -> bool {
     namespace.tag_changes.is_some_and(|(moved, looks)| moved >= 3 && moved * 4 >= looks)
 }
 
-/// The reads themselves where instructions were looked at, else the functions that use the globals.
+/// The reads themselves, or under the JIT the functions that hold them.
 fn charges(context: &Context<'_>, at: NamespaceRef, namespace: &Namespace) -> Vec<Charge> {
     const KEY: &str = "load_global.rebound";
     let state = "the value is looked up each time";
-    let sites = users_of(context, at, namespace).filter(|hot| hot.site.family == OpFamily::LoadGlobal);
-    let sites: Vec<Charge> = sites.map(|hot| Charge::of_site(context, hot, KEY).in_state(state)).collect();
-    if !sites.is_empty() || context.target.jit {
-        return sites;
+    if !context.target.jit {
+        let sites = users_of(context, at, namespace).filter(|hot| hot.site.family == OpFamily::LoadGlobal);
+        return sites.map(|hot| Charge::of_site(context, hot, KEY).in_state(state)).collect();
     }
-    // Versions that have no adaptive instructions: what part of a function its globals are is not known.
-    const PART: f64 = 0.3;
+    // Compiled code does not say at which instruction it is: a function is charged for the part of its
+    // instructions that read these globals.
     let users = context.evidence.code.iter().filter(|code| code.globals == Some(at) && !code.uses_names);
-    let charge = |code: &slowpath_profile::evidence::CodeEvidence| {
-        let place = context.place(code.function, slowpath_profile::Span::default());
+    let charge = |code: &CodeEvidence| {
+        let reads = code.sites.iter().filter(|site| site.family == OpFamily::LoadGlobal).count();
         Charge {
             extent: Extent::Own(code.function),
-            cost: crate::rule::Cost::Key(KEY),
-            weight: PART,
-            place,
-            expression: "reads of globals".into(),
+            cost: Cost::Key(KEY),
+            weight: reads as f64 / code.sites.len().max(1) as f64,
+            place: context.place(code.function, Span::default()),
+            expression: format!("{reads} reads of globals"),
             state: state.into(),
         }
     };

@@ -41,6 +41,11 @@ fn check(context: &Context<'_>) -> Verdict {
     if let Some(verdict) = need_sites(context) {
         return verdict;
     }
+    // What slows everything makes any loop look large: that comes first.
+    let runtime = &context.evidence.runtime;
+    if !runtime.handicaps.is_empty() || !runtime.tools.is_empty() {
+        return Verdict::CannotTell("something slows the whole interpreter".into());
+    }
     let code = context.evidence.code.iter();
     Verdict::of(code.filter_map(|code| draft(context, code)).collect())
 }
