@@ -46,7 +46,12 @@ fn check(context: &Context<'_>) -> Verdict {
     }
     let families = [OpFamily::LoadAttr, OpFamily::StoreAttr];
     let groups = refused(context, &families, &[Reason::SplitDict, Reason::OwnDict], false);
-    Verdict::of(groups.iter().map(|group| draft(context, group)).collect())
+    // Where the shared list of names is full, a late attribute made the dict: that is SP204.
+    let ours = groups.iter().filter(|group| {
+        let keys = group.ty.and_then(|ty| ty.keys);
+        group.reason != Reason::OwnDict || keys.is_none_or(|keys| keys.usable > 1)
+    });
+    Verdict::of(ours.map(|group| draft(context, group)).collect())
 }
 
 fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Draft {

@@ -1,14 +1,16 @@
 //! SP503: subscripts, iteration, truth tests and unpacking that have no fast form.
 
-use slowpath_profile::evidence::OpFamily;
+use slowpath_profile::evidence::{OpFamily, Site};
 use slowpath_profile::finding::{Cause, EvidenceLevel, Fix};
+use slowpath_profile::{FunctionId, Span, ThreadState};
 
 use super::common::{Group, charges, need_sites, oracle_says, refused};
 use super::sp303_hooks::is_library;
 use crate::context::Context;
 use crate::oracle::Reason;
-use crate::rule::{Draft, Page, Rule, Verdict, fix};
+use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, fix};
 use crate::target::Target;
+use crate::weight::Extent;
 
 pub(super) const RULE: Rule = Rule {
     code: "SP503",
@@ -57,7 +59,92 @@ fn check(context: &Context<'_>) -> Verdict {
         let body = group.ty.and_then(|ty| ty.defined_in).and_then(|body| context.function(body));
         !body.is_some_and(|function| is_library(context.tables.text(function.file)))
     });
-    Verdict::of(ours.map(|group| draft(context, group)).collect())
+    let mut drafts: Vec<Draft> = ours.map(|group| draft(context, group)).collect();
+    drafts.extend(iterators(context));
+    Verdict::of(drafts)
+}
+
+/// Loops whose steps call a `__next__`, as stacks show it where the iterator itself was not seen.
+fn iterators(context: &Context<'_>) -> Vec<Draft> {
+    let mut drafts = Vec::<Draft>::new();
+    for code in &context.evidence.code {
+        let loops =
+            code.sites.iter().filter(|site| site.family == OpFamily::Iterate && site.states.specialised == 0);
+        for site in loops {
+            let (mut atoms, mut next) = (Vec::new(), None);
+            for (at, atom) in context.weight.atoms().iter().enumerate() {
+                let frames =
+                    context.tables.frames_of(atom.stack).filter_map(|frame| context.tables.frames.get(frame));
+                let mut inner = None;
+                let called = frames.into_iter().any(|frame| {
+                    let is_here = frame.function == code.function && frame.instruction == Some(site.offset);
+                    let is_step = is_here && inner.is_some_and(|inner| is_next(context, inner));
+                    if is_step {
+                        next = inner;
+                    }
+                    inner = Some(frame.function);
+                    is_step
+                });
+                if called
+                    && atom.process == context.process
+                    && atom.state == ThreadState::Running
+                    && !atom.in_gc
+                {
+                    atoms.push(u32::try_from(at).unwrap_or(u32::MAX));
+                }
+            }
+            let Some(next) = next.filter(|_| !atoms.is_empty()) else { continue };
+            drafts.push(stepped(context, code.function, site, next, atoms));
+        }
+    }
+    drafts
+}
+
+/// A `__next__` of the program.
+fn is_next(context: &Context<'_>, function: FunctionId) -> bool {
+    context.function(function).is_some_and(|function| {
+        context.tables.text(function.name) == "__next__" && !is_library(context.tables.text(function.file))
+    })
+}
+
+fn stepped(
+    context: &Context<'_>,
+    function: FunctionId,
+    site: &Site,
+    next: FunctionId,
+    atoms: Vec<u32>,
+) -> Draft {
+    let name = context.qualname(next);
+    let mut draft = Draft {
+        about: format!("iterator {name}"),
+        title: format!("each step of a loop runs {name}, written in Python"),
+        level: EvidenceLevel::Writer,
+        applies: "3.11-3.15, see the page for each case".into(),
+        fix: fix(
+            "Write a generator function instead of an iterator class.",
+            &["+def rows(source):", "+    for line in source:", "+        yield parse(line)"],
+            "",
+        ),
+        ..Draft::default()
+    };
+    draft.because(EvidenceLevel::Writer, format!("{name} was called by the loop itself on sampled stacks"));
+    draft.causes.push(Cause {
+        place: context.place(next, Span::default()),
+        statement: "def __next__".into(),
+        how: "what each step runs".into(),
+        ..Cause::default()
+    });
+    let charge = |extent| Charge {
+        extent,
+        cost: Cost::Key("iterate.python"),
+        weight: 1.0,
+        place: context.place(function, site.span),
+        expression: "for … in …".into(),
+        state: format!("{}, calls {name}", site.form()),
+    };
+    draft.charges.push(charge(Extent::Atoms(atoms)));
+    draft.charges.push(charge(Extent::Instruction(function, site.offset)));
+    draft
 }
 
 fn words(group: &Group<'_, '_>) -> (&'static str, String, Fix) {

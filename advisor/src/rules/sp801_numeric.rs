@@ -90,7 +90,7 @@ fn draft(context: &Context<'_>, code: &CodeEvidence) -> Option<Draft> {
     let seen: u64 = here().map(|hot| hot.samples).sum();
     // Integers often count and index; it is floats that are computed with.
     let floats = count(&|hot| is_numeric(context, hot) && is_float(context, hot));
-    if floats * 3 < numeric {
+    if floats * 6 < numeric {
         return None;
     }
     if (numeric as f64) < MOSTLY * seen as f64 || objects * 5 > seen || seen * 3 < own {

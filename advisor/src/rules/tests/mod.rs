@@ -5,8 +5,11 @@ use slowpath_profile::finding::{Finding, Findings, VerdictKind};
 use crate::rules;
 
 mod classes;
+mod globals;
+mod idioms;
 mod pages;
 mod process;
+mod shapes;
 
 fn finding<'f>(findings: &'f Findings, code: &str) -> Option<&'f Finding> {
     findings.findings.iter().find(|finding| finding.rule == code)
