@@ -20,6 +20,7 @@
 mod advise;
 pub mod baseline;
 pub mod cause;
+pub mod compare;
 pub mod context;
 pub mod costs;
 pub mod fingerprint;

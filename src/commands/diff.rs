@@ -3,18 +3,21 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use slowpath_profile::Source;
 use slowpath_profile::export::{
     ExportError, ExportOptions, write_differential, write_differential_collapsed,
 };
 use slowpath_profile::file::{FileError, Recording};
+use slowpath_profile::finding::Findings;
 use slowpath_profile::view::{Diff, Filter, Filtered, Weights};
 
 use crate::args::{DiffArgs, Global};
 use crate::failure::Failure;
 use crate::format::DiffFormat;
+use crate::output::findings_diff::Row;
 use crate::output::text::{Style, escaped};
-use crate::output::{diff, tell};
+use crate::output::{diff, findings_diff, tell};
 use crate::outputs::{Output, written};
 use crate::recording::open_telling;
 
@@ -56,15 +59,45 @@ fn write(
             write(&mut before, &mut after, &options, out)
         }
         DiffFormat::Text => {
-            let text = diff::render(&compare(before, after, filter)?, Style::of_stdout(global));
+            let style = Style::of_stdout(global);
+            let mut text = diff::render(&compare(before, after, filter)?, style);
+            if let Some((before, after)) = findings(before, after)? {
+                text += &findings_diff::render(&slowpath_advisor::compare::compare(&before, &after), style);
+            }
             Ok(out.write_all(text.as_bytes())?)
         }
         DiffFormat::Json => {
             let diff = compare(before, after, filter)?;
-            serde_json::to_writer_pretty(&mut *out, &diff).map_err(io::Error::from)?;
+            let judged = findings(before, after)?;
+            let changes = judged.as_ref().map(|(before, after)| {
+                slowpath_advisor::compare::compare(before, after).iter().map(Row::of).collect()
+            });
+            let both = Both { diff: &diff, findings: changes };
+            serde_json::to_writer_pretty(&mut *out, &both).map_err(io::Error::from)?;
             Ok(writeln!(out)?)
         }
     }
+}
+
+/// The comparison as JSON.
+#[derive(Serialize)]
+struct Both<'a> {
+    #[serde(flatten)]
+    diff: &'a Diff,
+    /// Left out where one of the recordings holds nothing to judge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings: Option<Vec<Row<'a>>>,
+}
+
+/// What the advisor says of both; `None` if the state of hot code was not recorded in one of them.
+fn findings(
+    before: &mut Recording,
+    after: &mut Recording,
+) -> Result<Option<(Findings, Findings)>, FileError> {
+    if before.evidence().is_empty() || after.evidence().is_empty() {
+        return Ok(None);
+    }
+    Ok(Some((slowpath_advisor::advise(before)?, slowpath_advisor::advise(after)?)))
 }
 
 fn compare(before: &mut Recording, after: &mut Recording, filter: &Filter) -> Result<Diff, FileError> {

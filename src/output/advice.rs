@@ -74,7 +74,7 @@ fn unjudged(findings: &Findings) -> Option<String> {
         }
     }
     let text = |(reason, codes): &(&str, Vec<&str>)| match codes.as_slice() {
-        [few @ ..] if few.len() <= 3 => format!("{} ({})", escaped(reason), few.join(", ")),
+        few if few.len() <= 3 => format!("{} ({})", escaped(reason), few.join(", ")),
         many => format!("{} ({})", escaped(reason), rules(many.len())),
     };
     let texts: Vec<String> = reasons.iter().map(text).collect();

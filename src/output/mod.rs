@@ -12,6 +12,7 @@ pub(crate) mod check;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod dump;
+pub(crate) mod findings_diff;
 pub(crate) mod summary;
 mod table;
 pub(crate) mod text;

@@ -4,10 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{Report, Severity, paths, severity, solution_site, words};
-
-/// What stands for a path where code lies in no file: a report without one is refused as a whole.
-const NO_FILE: &str = "unknown";
+use super::{NO_FILE, Report, Severity, paths, severity, solution_site, words};
 
 #[derive(Serialize)]
 struct Issue<'a> {

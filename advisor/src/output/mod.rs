@@ -131,6 +131,10 @@ pub enum Severity {
     Error,
 }
 
+/// What stands for a path where code lies in no file: GitHub and GitLab refuse a whole report for one
+/// finding without.
+const NO_FILE: &str = "unknown";
+
 /// From this lower bound of the saving on a finding is more than a note.
 const WORTH_DOING: f64 = 0.01;
 

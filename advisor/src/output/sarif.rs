@@ -50,11 +50,14 @@ fn log<'a>(report: &Report<'a>) -> Log<'a> {
 
 fn rule<'a>(report: &Report<'a>, code: &'a str) -> Rule<'a> {
     let name = report.rule_name(code).unwrap_or(code);
-    let page = crate::rules::all().iter().find(|rule| rule.code == code).map(crate::rule::Rule::markdown);
+    let known = crate::rules::find(code);
+    let page = known.map(crate::rule::Rule::markdown);
     let help = page.map(|page| Message { text: page.clone(), markdown: Some(page) });
     Rule {
         id: code,
         short_description: Message::plain(name),
+        // GitHub takes no rule without one.
+        full_description: Message::plain(known.map_or(name, |rule| rule.page.plain.trim())),
         help: help.unwrap_or_else(|| Message::plain(&format!("slowpath explain {code}"))),
         default_configuration: Reporting { level: "warning" },
     }
@@ -66,7 +69,8 @@ fn result<'a>(
     state: Option<State>,
     rule_index: usize,
 ) -> ResultOut<'a> {
-    let hurts = finding.hurts.iter().take(MAX_RELATED).enumerate();
+    let hurts = finding.hurts.iter().filter(|hurt| paths::is_file(&hurt.place.file));
+    let hurts = hurts.take(MAX_RELATED).enumerate();
     let related = hurts.map(|(at, hurt)| {
         let text = format!("slow: {}", words::plain(words::hurt_parts(hurt, report.paths)));
         Location { id: Some(at + 1), ..location(report, &hurt.place, Some(&text)) }
@@ -82,7 +86,7 @@ fn result<'a>(
         },
         rank: finite(saving.low * 100.0).clamp(0.0, 100.0),
         message: message(report, finding, state),
-        locations: solution_site(finding).map(|site| location(report, site, None)).into_iter().collect(),
+        locations: [primary(report, finding)],
         related_locations: related.collect(),
         code_flows: code_flow(report, finding).into_iter().collect(),
         partial_fingerprints: Fingerprints { slowpath: &finding.fingerprint },
@@ -120,6 +124,17 @@ fn suppression(report: &Report<'_>, state: Option<State>) -> Option<Suppression>
     let Some(State::Ignored { by }) = state else { return None };
     let ignore = report.decision?.ignores.get(by)?;
     Some(Suppression { kind: "inSource", justification: printable(&ignore.reason).into_owned() })
+}
+
+/// Where the result is shown. GitHub refuses a whole file for one result without a path, so what is in
+/// none gets a path that says so.
+fn primary(report: &Report<'_>, finding: &Finding) -> Location {
+    let mut place = solution_site(finding).map(|site| location(report, site, None)).unwrap_or_default();
+    place.physical_location.get_or_insert_with(|| PhysicalLocation {
+        artifact_location: ArtifactLocation { uri: super::NO_FILE.into(), uri_base_id: Some(ROOT) },
+        region: Some(Region { start_line: 1, ..Region::default() }),
+    });
+    place
 }
 
 fn location(report: &Report<'_>, place: &Place, text: Option<&str>) -> Location {
@@ -164,6 +179,10 @@ fn code_flow(report: &Report<'_>, finding: &Finding) -> Option<CodeFlow> {
     let first = finding.hurts.first()?;
     let mut steps = Vec::new();
     let mut step = |place: &Place, text: String| {
+        // A step without a path is an error to GitHub; the message has it all the same.
+        if !paths::is_file(&place.file) {
+            return;
+        }
         steps.push(ThreadFlowLocation { location: location(report, place, Some(&text)) });
     };
     let cause = finding.causes.first();
@@ -287,14 +306,14 @@ mod tests {
     }
 
     #[test]
-    fn code_in_no_file_has_a_name_only() {
+    fn code_in_no_file_is_in_an_unknown_one() {
         let mut finding = class_out_of_tags();
         finding.causes.clear();
         finding.hurts.truncate(1);
         finding.hurts[0].place.file = "<string>".into();
         let log = read(&written(Format::Sarif, &findings(vec![finding])));
         let place = &log["runs"][0]["results"][0]["locations"][0];
-        assert!(place.get("physicalLocation").is_none());
+        assert_eq!(place["physicalLocation"]["artifactLocation"]["uri"], "unknown");
         assert_eq!(place["logicalLocations"][0]["fullyQualifiedName"], "Cart.total");
     }
 

@@ -36,6 +36,7 @@ pub(super) struct Driver<'a> {
 pub(super) struct Rule<'a> {
     pub(super) id: &'a str,
     pub(super) short_description: Message,
+    pub(super) full_description: Message,
     pub(super) help: Message,
     pub(super) default_configuration: Reporting,
 }
@@ -82,8 +83,7 @@ pub(super) struct ResultOut<'a> {
     pub(super) level: &'static str,
     pub(super) rank: f64,
     pub(super) message: Message,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) locations: Vec<Location>,
+    pub(super) locations: [Location; 1],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) related_locations: Vec<Location>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -120,7 +120,7 @@ pub(super) struct Suppression {
     pub(super) justification: String,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Location {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -156,7 +156,7 @@ pub(super) struct ArtifactLocation {
     pub(super) uri_base_id: Option<&'static str>,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Region {
     pub(super) start_line: u32,

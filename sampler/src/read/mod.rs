@@ -22,6 +22,7 @@ pub mod reach;
 pub mod runtime_facts;
 pub mod sections;
 pub mod stack;
+mod stack_effect;
 pub mod stores;
 pub mod symbolic;
 #[cfg(test)]

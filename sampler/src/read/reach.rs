@@ -34,7 +34,7 @@ const TYPE_SUBCLASS: u64 = 1 << 31;
 pub struct Reached {
     /// Its address.
     pub code: u64,
-    /// Address of the dict of its globals.
+    /// Address of the dict of its globals; 0 while that is not known.
     pub globals: u64,
     /// It is in the constants of a function, at whatever depth.
     pub in_function: bool,
@@ -45,6 +45,8 @@ pub struct Reached {
 pub enum Step {
     /// It came to a code object, for the first time.
     Code(Reached),
+    /// It came again to a code object, and now the globals are known.
+    Again(Reached),
     /// It entered something else.
     Entered,
     /// There is nothing left.
@@ -58,6 +60,8 @@ pub struct Reach {
     waiting: Vec<Waiting>,
     seen: FxHashSet<u64>,
     kinds: FxHashMap<u64, Kind>,
+    /// Code objects whose globals are not known.
+    placeless: FxHashSet<u64>,
     /// Something was left out.
     pub truncated: bool,
 }
@@ -230,8 +234,12 @@ impl Reach {
     }
 
     fn code(&mut self, memory: &dyn Memory, layout: &Layout, reached: Reached) -> Step {
+        if reached.globals == 0 {
+            self.placeless.insert(reached.code);
+        }
         if !self.seen.insert(reached.code) {
-            return Step::Entered;
+            let is_news = reached.globals != 0 && self.placeless.remove(&reached.code);
+            return if is_news { Step::Again(reached) } else { Step::Entered };
         }
         let class = read_word(memory, reached.code, layout.object.ob_type);
         match class.map(|class| self.kind(memory, layout, class)) {

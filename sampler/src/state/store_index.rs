@@ -29,6 +29,8 @@ pub(crate) struct StoreIndex {
     known: FxHashSet<Identity>,
     /// `__name__` of the globals of the code of a file.
     modules: FxHashMap<Arc<str>, Arc<str>>,
+    /// Files of code objects that were met before their globals were.
+    placeless: FxHashMap<u64, Arc<str>>,
     stores: usize,
     /// Code objects up to this one have been given functions where they need one.
     settled: usize,
@@ -57,8 +59,9 @@ impl StoreIndex {
     pub(crate) fn add(&mut self, reached: Reached, module: Arc<str>, code: CodeStores) {
         self.searched = self.searched.saturating_add(1);
         let identity = (code.file.clone(), code.qualname.clone(), code.first_line, code.stores.len());
-        if !module.is_empty() {
-            self.modules.entry(code.file.clone()).or_insert_with(|| module.clone());
+        match module.is_empty() {
+            true => drop(self.placeless.insert(reached.code, code.file.clone())),
+            false => drop(self.modules.entry(code.file.clone()).or_insert_with(|| module.clone())),
         }
         if code.stores.is_empty() || !self.known.insert(identity) {
             return;
@@ -78,6 +81,14 @@ impl StoreIndex {
         let is_nested = reached.in_function || code.qualname.contains("<locals>");
         let at_import = code.body != Body::Function && !is_nested;
         self.codes.push(IndexedCode { code, module, at_import, function: None, spans: Vec::new() });
+    }
+
+    /// The code object at an address turned out to see the globals of `module`, and with it the others of
+    /// its file.
+    pub(crate) fn place(&mut self, code: u64, module: Arc<str>) {
+        if let Some(file) = self.placeless.remove(&code).filter(|_| !module.is_empty()) {
+            self.modules.entry(file).or_insert(module);
+        }
     }
 
     /// Gives functions to the code objects that may be published: those that came since the last time

@@ -117,6 +117,11 @@ impl Writers {
             Step::Done => return false,
             Step::Entered => return true,
             Step::Code(reached) => reached,
+            Step::Again(reached) => {
+                let module = self.module(look, reached.globals);
+                self.index.place(reached.code, module);
+                return true;
+            }
         };
         let source = Source { memory: look.memory, layout: look.layout, spec, forms };
         let Some(stores) = code_stores::read(source, &mut self.texts, reached.code) else { return true };
