@@ -133,6 +133,10 @@ fn check(context: &Context<'_>) -> Verdict {
     }
     let mut drafts = shadowed(context);
     for code in context.evidence.code.iter().filter(|code| code.uses_names) {
+        let file = context.function(code.function).map_or("", |function| context.tables.text(function.file));
+        if is_library(file) {
+            continue;
+        }
         let sites = context.sites_of(&[OpFamily::LoadName, OpFamily::StoreGlobal]);
         let charges: Vec<Charge> = sites
             .filter(|hot| hot.code.function == code.function)

@@ -94,6 +94,11 @@ fn iterators(context: &Context<'_>) -> Vec<Draft> {
                 }
             }
             let Some(next) = next.filter(|_| !atoms.is_empty()) else { continue };
+            // A step that does much has its price in itself, not in being a call.
+            let stepping = context.samples(&Extent::Instruction(code.function, site.offset));
+            if stepping * 3 < context.weight.count(&atoms) {
+                continue;
+            }
             drafts.push(stepped(context, code.function, site, next, atoms));
         }
     }
