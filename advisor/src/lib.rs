@@ -5,7 +5,7 @@
 //! ([`slowpath_profile::finding`]). It looks at nothing else: no process, no file, no clock, so that a
 //! recording gives the same findings on every machine.
 //!
-//! [`advise`] weighs the samples ([`weight`]), asks the [`oracle`] about every hot instruction, lets
+//! [`advise()`] weighs the samples ([`weight`]), asks the [`oracle`] about every hot instruction, lets
 //! each of the [`rules`] look for its cause, prices what they found ([`costs`]) and ranks it.
 //!
 //! Invariants:

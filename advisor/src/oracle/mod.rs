@@ -7,7 +7,7 @@
 //! Invariants:
 //! - pure: facts in, decision out;
 //! - what was not seen gives [`Decision::Unknown`], never a guess;
-//! - versions differ in [`Version`] alone, one file each.
+//! - versions differ in `Version` alone, one file each.
 
 mod attribute;
 mod call;

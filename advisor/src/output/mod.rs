@@ -1,6 +1,6 @@
 //! Forms in which findings leave slowpath for other tools.
 //!
-//! [`json`] is complete; every other form is a projection of the same [`Report`], with the same
+//! JSON is complete; every other form is a projection of the same [`Report`], with the same
 //! findings in the same order. What a form cannot hold is left out, never reworded.
 //!
 //! Invariants:
