@@ -86,6 +86,11 @@ impl Keys {
         Some(Self { addr, kind, version, usable, first, count, capacity, size, key })
     }
 
+    /// Keys of the same size at another address; a hostile one may wrap around, and then nothing is there.
+    pub fn moved_to(self, addr: u64) -> Self {
+        Self { addr, first: self.first.wrapping_sub(self.addr).wrapping_add(addr), ..self }
+    }
+
     /// Where all entries are that there is room for, at most `max`.
     pub fn room(&self, max: usize) -> Range {
         Range::new(self.first, self.capacity.min(max) * self.size)

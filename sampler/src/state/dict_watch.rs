@@ -13,8 +13,13 @@ use crate::read::{objects, text};
 
 /// Entries of a dict that are watched; what a larger one holds beyond is not seen.
 const MAX_ENTRIES: usize = 20_000;
-/// Reads of a dict whose keys come and go.
-const TRIES: u32 = 8;
+/// Reads of a dict whose keys come and go. A program that inserts and deletes without a pause has its keys
+/// moved every few microseconds: with few tries only the looks at other times would succeed, and nothing
+/// would ever be seen to change.
+const TRIES: u32 = 48;
+/// Reads of one whose entries take more than [`SMALL_BYTES`].
+const TRIES_OF_LARGE: u32 = 8;
+const SMALL_BYTES: usize = 16 << 10;
 /// Names that are kept as changed.
 const MAX_CHANGES: usize = 256;
 /// Changes that are handed on.
@@ -63,12 +68,13 @@ impl DictWatch {
             Some(keys) => keys,
             None => Keys::read(memory, layout, DictHead::read(memory, layout, self.addr)?.keys)?,
         };
-        for _ in 0..TRIES {
+        let tries = if place.room(MAX_ENTRIES).len <= SMALL_BYTES { TRIES } else { TRIES_OF_LARGE };
+        for _ in 0..tries {
             match copy(memory, layout, self.addr, &place)? {
                 Copy::Whole(head, keys, entries) => {
                     return Some(self.take(memory, layout, head, keys, entries));
                 }
-                Copy::Moved(now) => place = Keys::read(memory, layout, now)?,
+                Copy::Moved(now) => place = place.moved_to(now),
                 Copy::Resized(now) => place = now,
             }
         }
@@ -273,7 +279,9 @@ fn copy(memory: &dyn Memory, layout: &Layout, addr: u64, place: &Keys) -> Option
     if head.keys != place.addr || filled < bytes.len() {
         return Some(Copy::Moved(head.keys));
     }
-    let keys = Keys::decode(layout, place.addr, &bytes[dict_len..dict_len + keys_len])?;
+    let Some(keys) = Keys::decode(layout, place.addr, &bytes[dict_len..dict_len + keys_len]) else {
+        return Some(Copy::Moved(head.keys));
+    };
     if (keys.first, keys.size) != (place.first, place.size) {
         return Some(Copy::Resized(keys));
     }
@@ -281,7 +289,9 @@ fn copy(memory: &dyn Memory, layout: &Layout, addr: u64, place: &Keys) -> Option
     if after.keys != head.keys {
         return Some(Copy::Moved(after.keys));
     }
-    let entries = bytes.get(dict_len + keys_len..)?.get(..keys.entries(MAX_ENTRIES).len)?;
+    // All that there is room for: what was inserted since the count was copied counts too, and what has
+    // never been used is zero.
+    let entries = bytes.get(dict_len + keys_len..)?.get(..room.len)?;
     Some(Copy::Whole(head, keys, entries.to_vec()))
 }
 
