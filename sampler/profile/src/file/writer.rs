@@ -11,8 +11,13 @@ use super::samples::SampleWriter;
 use super::{FORMAT_VERSION, MAGIC};
 use crate::batch::Batch;
 use crate::evidence::ProcessEvidence;
+use crate::ids::ProcessId;
 use crate::meta::{Meta, Stats};
 use crate::sample::Sample;
+
+/// Evidence takes at most one part in so many of a recording while it is made: each chunk of it replaces
+/// the one before, and only the last one counts.
+const EVIDENCE_PART: u64 = 16;
 
 /// Writes a recording. Every call ends with whole chunks handed to the operating system, so that
 /// whoever kills the writer loses at most the batch that was not written yet.
@@ -28,6 +33,9 @@ pub struct Writer<W> {
     samples: SampleWriter,
     totals: Totals,
     bytes_written: u64,
+    evidence_bytes: u64,
+    /// The latest evidence of each process that has not been written, as a chunk.
+    evidence: Vec<(ProcessId, Vec<u8>)>,
     closed: bool,
 }
 
@@ -35,8 +43,16 @@ impl<W: Write> Writer<W> {
     /// Begins a recording.
     pub fn new(to: W, meta: &Meta) -> Result<Self, FileError> {
         let (packer, samples) = (Packer::new()?, SampleWriter::new()?);
-        let mut writer =
-            Self { to, packer, samples, totals: Totals::default(), bytes_written: 0, closed: false };
+        let mut writer = Self {
+            to,
+            packer,
+            samples,
+            totals: Totals::default(),
+            bytes_written: 0,
+            evidence_bytes: 0,
+            evidence: Vec::new(),
+            closed: false,
+        };
         let mut begin = MAGIC.to_vec();
         begin.extend(FORMAT_VERSION.to_le_bytes());
         begin.extend(chunk::encode(META, &json(meta)?, &[], &mut writer.packer)?);
@@ -44,7 +60,8 @@ impl<W: Write> Writer<W> {
         Ok(writer)
     }
 
-    /// Writes a batch. An empty one writes nothing.
+    /// Writes a batch. An empty one writes nothing. Evidence waits while it would take too large a part
+    /// of the recording, for later evidence or for the end.
     pub fn write_batch(&mut self, batch: &Batch) -> Result<(), FileError> {
         self.check_open()?;
         // Ids of later batches would dangle if a part of this one were missing.
@@ -57,9 +74,20 @@ impl<W: Write> Writer<W> {
         for of_process in evidence {
             // What is too large for a chunk is left out rather than the recording ended.
             let json = json(of_process)?;
-            if json.len() as u64 <= MAX_PART {
-                let chunk = chunk::encode(EVIDENCE, &json, &[], &mut self.packer)?;
+            if json.len() as u64 > MAX_PART {
+                continue;
+            }
+            let chunk = chunk::encode(EVIDENCE, &json, &[], &mut self.packer)?;
+            let after = self.evidence_bytes + chunk.len() as u64;
+            let waiting = self.evidence.iter().position(|(process, _)| *process == of_process.process);
+            if after <= self.bytes_written / EVIDENCE_PART {
+                waiting.map(|at| self.evidence.remove(at));
+                self.evidence_bytes = after;
                 self.write(&chunk)?;
+            } else if let Some(at) = waiting {
+                self.evidence[at].1 = chunk;
+            } else {
+                self.evidence.push((of_process.process, chunk));
             }
         }
         Ok(())
@@ -82,12 +110,15 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Writes the statistics, which end the recording.
+    /// Writes the last evidence and the statistics, which end the recording.
     pub fn finish(&mut self, stats: &Stats) -> Result<(), FileError> {
         self.check_open()?;
+        self.closed = true;
+        for (_, chunk) in std::mem::take(&mut self.evidence) {
+            self.write(&chunk)?;
+        }
         let stats = json(&finite(stats))?;
         let chunk = chunk::encode(STATS, &stats, &[], &mut self.packer)?;
-        self.closed = true;
         self.write(&chunk)
     }
 

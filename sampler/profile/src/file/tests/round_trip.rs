@@ -54,6 +54,34 @@ fn the_last_evidence_of_a_process_survives() {
     assert_eq!(read(&file).evidence, [evidence(0, 3), evidence(1, 5)]);
 }
 
+#[test]
+fn evidence_takes_a_small_part_and_survives_a_kill() {
+    let samples = ProfileBuilder::new().sample(&["f"], Running, 2_000).build();
+    let evidence = |looks| Batch {
+        evidence: vec![ProcessEvidence { looks, ..ProcessEvidence::default() }],
+        ..Batch::default()
+    };
+    let alone: Vec<Batch> = (0..100).map(evidence).collect();
+    let without = write(&Meta::default(), &[], None).len();
+    assert_eq!(write(&Meta::default(), &alone, None).len(), without, "it waits for samples");
+    let mut batches = vec![batch_of(&samples)];
+    batches.extend((0..100).map(|round| {
+        let noise = |at: u64| Sample {
+            time_ns: (round * 1_000_003 + at * 7_919_003) % 1_000_000_007,
+            ..samples.samples[0]
+        };
+        Batch { samples: (0..500).map(noise).collect(), ..evidence(round as u32) }
+    }));
+    let with = write(&Meta::default(), &batches, None);
+    assert!(
+        open(&with).unwrap().evidence()[0].looks > 50,
+        "a recording that was cut short has recent evidence"
+    );
+    batches.iter_mut().for_each(|batch| batch.evidence.clear());
+    let without = write(&Meta::default(), &batches, None).len();
+    assert!(with.len() <= without + without / 15, "{} bytes, {without} without", with.len());
+}
+
 /// Random references, which [`valid`] turns into references to what exists.
 fn any_batch() -> impl Strategy<Value = Batch> {
     let tables = (
