@@ -8,6 +8,7 @@ use slowpath_profile::evidence::{KeyChange, Store, StoreKind, TypeFacts};
 use slowpath_profile::finding::{Cause, EvidenceLevel};
 
 use crate::context::Context;
+use crate::rules::is_library;
 use crate::weight::Extent;
 
 /// More candidates than this help nobody.
@@ -42,12 +43,22 @@ pub struct Wanted<'w> {
 pub fn find(context: &Context<'_>, wanted: &Wanted<'_>) -> Culprits {
     let mut found: Vec<(&Store, u64)> = candidates(context, wanted)
         .map(|store| (store, context.samples(&Extent::Under(vec![store.function]))))
+        .filter(|(store, samples)| *samples > 0 || !is_guess(context, wanted, store))
         .collect();
-    found.sort_by_key(|(store, samples)| (std::cmp::Reverse(*samples), store.function, store.offset));
+    // A store that names what was seen to change leaves no room for those that may store to anything.
+    if found.iter().any(|(store, _)| !store.name.is_empty()) {
+        found.retain(|(store, samples)| {
+            !store.name.is_empty() || (*samples > 0 && !is_of_library(context, store))
+        });
+    }
+    found.sort_by_key(|(store, samples)| {
+        (store.name.is_empty(), std::cmp::Reverse(*samples), store.function, store.offset)
+    });
     found.dedup_by_key(|(store, _)| (store.function, store.span.line, store.name.clone()));
     let searched = context.evidence.searched;
     let seen = found.iter().filter(|(_, samples)| *samples > 0).count();
     let named = !wanted.changed.is_empty();
+    let together = found.windows(2).all(|pair| pair[0].0.function == pair[1].0.function);
     let (kept, level, how) = match (found.len(), seen) {
         (0, _) => return Culprits { level: EvidenceLevel::Dynamics, ..Culprits::default() },
         (1, _) if named || seen == 1 => (
@@ -56,6 +67,11 @@ pub fn find(context: &Context<'_>, wanted: &Wanted<'_>) -> Culprits {
             format!("only store that could do it, in {searched} searched functions"),
         ),
         (1, _) => (1, EvidenceLevel::Dynamics, "the only store found, but it was not seen to run".into()),
+        (all, _) if together && (named || seen > 0) => (
+            all,
+            EvidenceLevel::Writer,
+            format!("only function with stores that could do it, of {searched} searched"),
+        ),
         (all, 1) => (
             1,
             EvidenceLevel::Writer,
@@ -79,6 +95,17 @@ fn candidates<'c>(context: &'c Context<'_>, wanted: &'c Wanted<'_>) -> impl Iter
             wanted.changed.is_empty() || wanted.changed.iter().any(|change| change.name == store.name);
         (changed || (dynamic && store.name.is_empty())) && (wanted.fits)(store)
     })
+}
+
+/// Whether a store is in code of Python or a package.
+fn is_of_library(context: &Context<'_>, store: &Store) -> bool {
+    let function = context.function(store.function);
+    function.is_some_and(|function| is_library(context.tables.text(function.file)))
+}
+
+/// Whether nothing speaks for a store but that it could be it: the library is full of such.
+fn is_guess(context: &Context<'_>, wanted: &Wanted<'_>, store: &Store) -> bool {
+    wanted.changed.iter().all(|change| change.name != store.name) && is_of_library(context, store)
 }
 
 fn cause(context: &Context<'_>, wanted: &Wanted<'_>, store: &Store, samples: u64) -> Cause {
@@ -139,6 +166,12 @@ pub fn writes_to_class(store: &Store, ty: &TypeFacts) -> bool {
         || target.starts_with("type(")
         || last == "__class__"
         || last == name
+}
+
+/// Whether a store writes to an attribute of this module: `engine.x`, `setattr(engine, …)`.
+pub fn writes_to_module(store: &Store, module: &str) -> bool {
+    let last = |path: &str| path.rsplit('.').next().map(str::to_owned);
+    !store.target.is_empty() && last(&store.target) == last(module)
 }
 
 /// The same where nothing is said of the target: `setattr(target, …)`.

@@ -1,7 +1,9 @@
 //! What several rules share.
 
 use slowpath_profile::evidence::{Namespace, NamespaceRef, OpFamily, TypeFacts};
-use slowpath_profile::finding::EvidenceLevel;
+use slowpath_profile::finding::{Cause, EvidenceLevel};
+use slowpath_profile::ids::Id;
+use slowpath_profile::{FunctionId, Span};
 
 use crate::cause::Culprits;
 use crate::context::{Context, HotSite};
@@ -140,4 +142,39 @@ pub(super) fn oracle_says(draft: &mut Draft, reason: Reason) {
             reason.sentence()
         ),
     );
+}
+
+/// The method of a class that has one of these names, its own before those of its bases, if its code was
+/// seen: by its qualified name, in the file of the class.
+pub(super) fn method_of(context: &Context<'_>, ty: &TypeFacts, names: &[&str]) -> Option<FunctionId> {
+    let bases = ty.mro.iter().filter_map(|base| context.ty(*base));
+    std::iter::once(ty).chain(bases).find_map(|owner| {
+        let file = owner.defined_in.and_then(|body| context.function(body))?.file;
+        let wanted: Vec<String> = names.iter().map(|name| format!("{}.{name}", owner.name)).collect();
+        let at = context.tables.functions.values().iter().position(|function| {
+            function.file == file && wanted.iter().any(|name| name == context.tables.text(function.qualname))
+        });
+        at.map(Id::from_index)
+    })
+}
+
+/// The cause that lies in a class: its method that runs, else the class as a whole.
+pub(super) fn cause_in_class(
+    context: &Context<'_>,
+    ty: &TypeFacts,
+    names: &[&str],
+    what: &str,
+) -> Option<Cause> {
+    let method = method_of(context, ty, names);
+    let (function, statement) = match method {
+        Some(method) => (method, format!("def {}", context.qualname(method))),
+        None => (ty.defined_in?, format!("class {}", ty.name)),
+    };
+    Some(Cause {
+        place: context.place(function, Span::default()),
+        statement,
+        symbol: ty.full_name(),
+        how: if method.is_some() { "the method that runs each time".into() } else { what.into() },
+        is_exact: false,
+    })
 }

@@ -3,9 +3,12 @@
 use slowpath_profile::evidence::{Tool, ToolKind};
 use slowpath_profile::finding::{EvidenceLevel, Place};
 
-use crate::context::Context;
+use crate::context::{Context, HotSite};
 use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, everywhere, fix};
 use crate::weight::Extent;
+
+/// Hot instructions without a trace of a tool that tell that it is told of nothing.
+const ENOUGH_SITES: usize = 4;
 
 pub(super) const RULE: Rule = Rule {
     code: "SP001",
@@ -39,7 +42,8 @@ fn check(context: &Context<'_>) -> Verdict {
     }
     let looks = context.evidence.looks;
     let tools = context.evidence.runtime.tools.iter();
-    let lasting = tools.filter(|tool| tool.looks * 10 >= looks && is_told_of_much(tool));
+    let lasting =
+        tools.filter(|tool| tool.looks * 10 >= looks && is_told_of_much(tool) && !is_done(context, tool));
     Verdict::of(lasting.map(|tool| draft(context, tool)).collect())
 }
 
@@ -49,6 +53,22 @@ fn is_told_of_much(tool: &Tool) -> bool {
         ["PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD", "CALL", "LINE", "INSTRUCTION", "JUMP", "BRANCH"];
     tool.kind != ToolKind::Monitoring
         || tool.events.iter().any(|event| FREQUENT.iter().any(|known| event.starts_with(known)))
+}
+
+/// Whether the tool has answered DISABLE for all that is hot: of such events the bytecode shows which
+/// instructions still report.
+fn is_done(context: &Context<'_>, tool: &Tool) -> bool {
+    const SHOWN: [&str; 4] = ["LINE", "INSTRUCTION", "PY_START", "CALL"];
+    let is_shown = tool.events.iter().all(|event| SHOWN.contains(&event.as_str()));
+    // Lines that do not run keep reporting: only those with samples tell.
+    let on_line = |hot: &HotSite<'_>| {
+        let mut there = hot.code.sites.iter().filter(|site| site.span.line == hot.site.span.line);
+        there.any(|site| site.form().starts_with("INSTRUMENTED_"))
+    };
+    tool.kind == ToolKind::Monitoring
+        && is_shown
+        && context.sites.len() >= ENOUGH_SITES
+        && !context.sites.iter().any(on_line)
 }
 
 fn key(tool: &Tool) -> &'static str {

@@ -1,10 +1,11 @@
 //! SP003: the versions of dict keys are used up.
 
-use slowpath_profile::evidence::{OpFamily, StoreKind};
+use slowpath_profile::evidence::{OpFamily, Store, StoreKind};
 use slowpath_profile::finding::EvidenceLevel;
 
-use super::common::{NO_SITES, blame, oracle_says};
-use crate::cause::{self, Wanted};
+use super::common::{self, NO_SITES, blame, oracle_says};
+use super::sp102_module_keys;
+use crate::cause::{self, Culprits, Wanted};
 use crate::context::Context;
 use crate::oracle::Reason;
 use crate::rule::{Charge, Draft, Page, Rule, Verdict, fix};
@@ -86,16 +87,44 @@ fn check(context: &Context<'_>) -> Verdict {
         format!("the next version number would be {next}; {LIMIT} is the last that fits"),
     );
     oracle_says(&mut draft, Reason::KeysOutOfVersions);
-    let culprits = cause::find(
+    let culprits = culprits(context);
+    blame(&mut draft, culprits, EvidenceLevel::State);
+    Verdict::Found(vec![draft])
+}
+
+/// What uses versions up: names of modules that come and go, else code and classes made at run time.
+fn culprits(context: &Context<'_>) -> Culprits {
+    let moving = context.namespaces().filter(|(_, module)| sp102_module_keys::is_moving(module));
+    for (at, module) in moving {
+        let changed = sp102_module_keys::created(module);
+        let found = cause::find(
+            context,
+            &Wanted {
+                named: &sp102_module_keys::NAMED,
+                dynamic: &[StoreKind::GlobalsItem, StoreKind::Setattr, StoreKind::Delattr],
+                changed: &changed,
+                owner: &common::module(module),
+                fits: &|store| sp102_module_keys::changes_keys(store, at, module, !changed.is_empty()),
+            },
+        );
+        if !found.causes.is_empty() {
+            return found;
+        }
+    }
+    cause::find(
         context,
         &Wanted {
             named: &[StoreKind::ClassBody],
             dynamic: &[StoreKind::Exec, StoreKind::GlobalsItem],
             changed: &[],
             owner: "",
-            fits: &|_| true,
+            fits: &|store| !is_import(context, store),
         },
-    );
-    blame(&mut draft, culprits, EvidenceLevel::State);
-    Verdict::Found(vec![draft])
+    )
+}
+
+/// Whether a store is part of the import of modules, which happens once for each.
+fn is_import(context: &Context<'_>, store: &Store) -> bool {
+    let function = context.function(store.function);
+    function.is_some_and(|function| context.tables.text(function.file).starts_with("<frozen importlib"))
 }

@@ -7,6 +7,7 @@ use slowpath_profile::evidence::{
 use slowpath_profile::finding::EvidenceLevel;
 
 use super::common::{blame, module, users_of};
+use super::sp102_module_keys;
 use crate::cause::{self, Wanted};
 use crate::context::Context;
 use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, fix};
@@ -134,11 +135,14 @@ fn draft(context: &Context<'_>, at: NamespaceRef, namespace: &Namespace) -> Opti
     let culprits = cause::find(
         context,
         &Wanted {
-            named: &[StoreKind::Global, StoreKind::DeleteGlobal, StoreKind::GlobalsItem],
+            named: &sp102_module_keys::NAMED,
             dynamic: &[StoreKind::GlobalsItem],
             changed: &changed,
             owner: &name,
-            fits: &|store| store.globals == Some(at) || (store.globals.is_none() && !changed.is_empty()),
+            fits: &|store| match store.kind {
+                StoreKind::Global => store.globals.map_or(!changed.is_empty(), |globals| globals == at),
+                _ => sp102_module_keys::changes_keys(store, at, namespace, !changed.is_empty()),
+            },
         },
     );
     blame(&mut draft, culprits, EvidenceLevel::Dynamics);

@@ -1,6 +1,6 @@
 //! SP102: names appear in or vanish from a module at run time.
 
-use slowpath_profile::evidence::{KeyChange, KeyEvent, KeysKind, Namespace, NamespaceRef, StoreKind};
+use slowpath_profile::evidence::{KeyChange, KeyEvent, KeysKind, Namespace, NamespaceRef, Store, StoreKind};
 use slowpath_profile::finding::EvidenceLevel;
 
 use super::common::{blame, module, users_of};
@@ -47,7 +47,7 @@ fn check(context: &Context<'_>) -> Verdict {
     Verdict::of(moving.filter_map(|(at, space)| draft(context, at, space)).collect())
 }
 
-fn is_moving(namespace: &Namespace) -> bool {
+pub(super) fn is_moving(namespace: &Namespace) -> bool {
     // Keys of the general kind never have a version: that is SP103.
     if namespace.keys.kind == KeysKind::General {
         return false;
@@ -55,6 +55,12 @@ fn is_moving(namespace: &Namespace) -> bool {
     let keys = &namespace.keys;
     let seen: u32 = changes(namespace).map(|change| change.times).sum();
     (keys.changes >= 3 && keys.changes * 10 >= keys.looks) || seen >= 3
+}
+
+/// Names that come and go. One that has gone and come again between two looks seems to be rebound.
+pub(super) fn created(namespace: &Namespace) -> Vec<KeyChange> {
+    let named: Vec<KeyChange> = changes(namespace).cloned().collect();
+    if named.is_empty() { namespace.changes.clone() } else { named }
 }
 
 fn changes(namespace: &Namespace) -> impl Iterator<Item = &KeyChange> {
@@ -74,7 +80,7 @@ fn draft(context: &Context<'_>, at: NamespaceRef, namespace: &Namespace) -> Opti
         return None;
     }
     let name = module(namespace);
-    let changed: Vec<KeyChange> = changes(namespace).cloned().collect();
+    let changed = created(namespace);
     let mut draft = Draft {
         about: format!("module {name}"),
         title: format!("names of {name} come and go: its functions must search for every global again"),
@@ -99,18 +105,37 @@ fn draft(context: &Context<'_>, at: NamespaceRef, namespace: &Namespace) -> Opti
     let culprits = cause::find(
         context,
         &Wanted {
-            named: &[StoreKind::Global, StoreKind::DeleteGlobal, StoreKind::GlobalsItem],
-            dynamic: &[StoreKind::GlobalsItem, StoreKind::Exec],
+            named: &NAMED,
+            dynamic: &[StoreKind::GlobalsItem, StoreKind::Setattr, StoreKind::Delattr, StoreKind::Exec],
             changed: &changed,
             owner: &name,
-            fits: &|store| {
-                let creates = store.kind != StoreKind::Global || !changed.is_empty();
-                creates && (store.globals == Some(at) || (store.globals.is_none() && !changed.is_empty()))
-            },
+            fits: &|store| changes_keys(store, at, namespace, !changed.is_empty()),
         },
     );
     blame(&mut draft, culprits, EvidenceLevel::Dynamics);
     Some(draft)
+}
+
+/// Kinds of stores that create or delete a name of a module.
+pub(super) const NAMED: [StoreKind; 7] = [
+    StoreKind::Global,
+    StoreKind::DeleteGlobal,
+    StoreKind::GlobalsItem,
+    StoreKind::Attribute,
+    StoreKind::DeleteAttribute,
+    StoreKind::Setattr,
+    StoreKind::Delattr,
+];
+
+/// Whether a store may create or delete a name of this module. A plain store to a global does so for
+/// few names: which, only what was seen to change can tell.
+pub(super) fn changes_keys(store: &Store, at: NamespaceRef, module: &Namespace, is_named: bool) -> bool {
+    let is_inside = store.globals == Some(at) || (store.globals.is_none() && is_named);
+    match store.kind {
+        StoreKind::Global => is_named && is_inside,
+        StoreKind::DeleteGlobal | StoreKind::GlobalsItem | StoreKind::Exec => is_inside,
+        _ => cause::writes_to_module(store, &module.module),
+    }
 }
 
 fn describe(change: &KeyChange) -> String {

@@ -4,6 +4,7 @@ use slowpath_profile::evidence::{OpFamily, StoreKind};
 use slowpath_profile::finding::EvidenceLevel;
 
 use super::common::{Group, blame, charges, need_sites, oracle_says, refused};
+use super::sp303_hooks::is_library;
 use crate::cause::{self, Wanted};
 use crate::context::Context;
 use crate::oracle::Reason;
@@ -49,9 +50,18 @@ fn check(context: &Context<'_>) -> Verdict {
     // Where the shared list of names is full, a late attribute made the dict: that is SP204.
     let ours = groups.iter().filter(|group| {
         let keys = group.ty.and_then(|ty| ty.keys);
-        group.reason != Reason::OwnDict || keys.is_none_or(|keys| keys.usable > 1)
+        let is_full = group.reason == Reason::OwnDict && keys.is_some_and(|keys| keys.usable <= 1);
+        !is_full && !is_of_library(context, group)
     });
     Verdict::of(ours.map(|group| draft(context, group)).collect())
+}
+
+/// A class of Python or a package that only its own code is slow with: nothing that a program can change.
+fn is_of_library(context: &Context<'_>, group: &Group<'_, '_>) -> bool {
+    let is_theirs =
+        |id| context.function(id).is_some_and(|known| is_library(context.tables.text(known.file)));
+    let body = group.ty.and_then(|ty| ty.defined_in);
+    body.is_some_and(is_theirs) && group.sites.iter().all(|(hot, _)| is_theirs(hot.code.function))
 }
 
 fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Draft {

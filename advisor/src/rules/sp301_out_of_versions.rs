@@ -135,7 +135,16 @@ fn writers(context: &Context<'_>, ty: &TypeFacts, name: &str, draft: &mut Draft)
             fits: &|store| cause::may_write_to_class(store, ty),
         },
     );
-    if !culprits.causes.is_empty() {
+    // That it was written to so often is a fact: code that was not seen to run since may have done it
+    // before, if there is no other.
+    let is_only = culprits.causes.len() == 1 && culprits.level < EvidenceLevel::Writer;
+    if is_only {
+        draft.level = EvidenceLevel::Writer;
+        draft.because(
+            EvidenceLevel::Writer,
+            "of all stores that were searched, one alone writes to the class",
+        );
+    } else if !culprits.causes.is_empty() {
         draft.level = culprits.level;
         draft.because(culprits.level, culprits.how);
     } else if ty.version.changes > 1 {

@@ -166,15 +166,27 @@ fn hook_functions(context: &Context<'_>, group: &Group<'_, '_>) -> Vec<slowpath_
     let holders = ty.attributes.iter().filter(|attribute| {
         matches!(attribute.kind, AttributeKind::PythonDescriptor | AttributeKind::PythonDataDescriptor)
     });
-    owners.extend(holders.map(|attribute| attribute.type_name.clone()));
+    owners.extend(holders.map(|attribute| without_module(&attribute.type_name).to_owned()));
     let names: Vec<String> =
         owners.iter().flat_map(|owner| HOOKS.iter().map(move |hook| format!("{owner}.{hook}"))).collect();
     let all = context.tables.functions.values().iter().enumerate();
     let wanted = all.filter(|(_, function)| {
         let qualname = context.tables.text(function.qualname);
-        names.iter().any(|name| name == qualname)
+        names.iter().any(|name| name == qualname) && !is_library(context.tables.text(function.file))
     });
     wanted.map(|(at, _)| slowpath_profile::ids::Id::from_index(at)).collect()
+}
+
+/// The qualified name in `package.module.Outer.Inner`, as far as names tell classes from modules.
+fn without_module(name: &str) -> &str {
+    let mut start = 0;
+    for part in name.split('.') {
+        if part.starts_with(|first: char| first.is_uppercase()) {
+            return &name[start..];
+        }
+        start += part.len() + 1;
+    }
+    name.rsplit('.').next().unwrap_or(name)
 }
 
 fn definition(context: &Context<'_>, group: &Group<'_, '_>) -> Option<Cause> {
@@ -234,6 +246,6 @@ fn hooks_on_stacks(context: &Context<'_>) -> Vec<Draft> {
 }
 
 /// Whether a file belongs to Python or a package, where a user can change little.
-pub(super) fn is_library(file: &str) -> bool {
+pub(crate) fn is_library(file: &str) -> bool {
     file.contains("/lib/python3") || file.contains("site-packages") || file.starts_with('<')
 }

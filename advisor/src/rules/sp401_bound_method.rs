@@ -1,7 +1,7 @@
 //! SP401: a bound method kept in a local, where the direct call would be specialised.
 
-use slowpath_profile::evidence::{OpFamily, Operand, OperandRole, Value};
-use slowpath_profile::finding::EvidenceLevel;
+use slowpath_profile::evidence::{OpFamily, Operand, OperandRole, Site, Value};
+use slowpath_profile::finding::{Cause, EvidenceLevel};
 
 use super::common::need_sites;
 use crate::context::{Context, HotSite};
@@ -42,7 +42,7 @@ fn check(context: &Context<'_>) -> Verdict {
     }
     let mut drafts = Vec::new();
     for hot in context.sites_of(&[OpFamily::Call]) {
-        let Some((key, method)) = bound(context, hot) else { continue };
+        let Some((key, method, kept)) = bound(context, hot) else { continue };
         let mut draft = Draft {
             about: format!("{method} in {}", context.qualname(hot.code.function)),
             title: format!("{method} kept in a variable cannot be called the fast way"),
@@ -60,14 +60,22 @@ fn check(context: &Context<'_>) -> Verdict {
             EvidenceLevel::State,
             format!("what is called is a bound built-in method ({method}), called as {}", hot.site.form()),
         );
+        draft.level = EvidenceLevel::Writer;
+        draft.causes.push(Cause {
+            place: context.place(hot.code.function, kept.span),
+            statement: format!("… = ….{}", kept.name),
+            symbol: method,
+            how: "the only method of that kind that the function looks up and does not call at once".into(),
+            is_exact: false,
+        });
         drafts.push(draft);
     }
     Verdict::of(drafts)
 }
 
-/// The cost key and the method, if a bound method of a built-in object is called through a variable:
+/// The cost key, the method and where it is looked up, if a bound method of a built-in object is called through a variable:
 /// what is called is one, and the function looks a method up without calling it.
-fn bound(context: &Context<'_>, hot: &HotSite<'_>) -> Option<(&'static str, String)> {
+fn bound<'a>(context: &Context<'a>, hot: &HotSite<'a>) -> Option<(&'static str, String, &'a Site)> {
     let instance_of = |operand: &Operand| match operand.value {
         Value::Instance(ty) => context.ty(ty).map(|ty| ty.name.as_str()),
         _ => None,
@@ -83,8 +91,8 @@ fn bound(context: &Context<'_>, hot: &HotSite<'_>) -> Option<(&'static str, Stri
     let mut methods = kept.filter_map(|site| {
         let ty = context.only_operand(site, OperandRole::Receiver).and_then(instance_of)?;
         match (ty, site.name.as_str()) {
-            ("list", "append") => Some(("call.bound_append", "list.append".to_owned())),
-            ("str", name) => Some(("call.bound_str", format!("str.{name}"))),
+            ("list", "append") => Some(("call.bound_append", "list.append".to_owned(), site)),
+            ("str", name) => Some(("call.bound_str", format!("str.{name}"), site)),
             _ => None,
         }
     });

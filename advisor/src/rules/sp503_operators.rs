@@ -4,7 +4,7 @@ use slowpath_profile::evidence::{OpFamily, Site};
 use slowpath_profile::finding::{Cause, EvidenceLevel, Fix};
 use slowpath_profile::{FunctionId, Span, ThreadState};
 
-use super::common::{Group, charges, need_sites, oracle_says, refused};
+use super::common::{Group, cause_in_class, charges, need_sites, oracle_says, refused};
 use super::sp303_hooks::is_library;
 use crate::context::Context;
 use crate::oracle::Reason;
@@ -224,15 +224,16 @@ fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Draft {
         ..Draft::default()
     };
     oracle_says(&mut draft, group.reason);
-    if let Some(body) = group.ty.and_then(|ty| ty.defined_in) {
+    let methods: &[&str] = match group.reason {
+        Reason::PythonGetitem => &["__getitem__"],
+        Reason::PythonIterator => &["__next__"],
+        Reason::PythonTruth => &["__bool__", "__len__"],
+        _ => &[],
+    };
+    let cause = group.ty.and_then(|ty| cause_in_class(context, ty, methods, "the class that does it"));
+    if let Some(cause) = cause {
         draft.level = EvidenceLevel::Writer;
-        draft.causes.push(Cause {
-            place: context.place(body, slowpath_profile::Span::default()),
-            statement: format!("class {}", group.ty.map_or("", |ty| &ty.name)),
-            symbol: group.about.clone(),
-            how: "the class that does it".into(),
-            is_exact: false,
-        });
+        draft.causes.push(cause);
     }
     draft
 }

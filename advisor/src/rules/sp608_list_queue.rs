@@ -11,6 +11,10 @@ use crate::rule::{Charge, Draft, Page, Rule, Verdict, everywhere, fix};
 /// means that elements are moved.
 const MUCH_LONGER: u64 = 4;
 
+/// A short list is moved in no time: what is worth a finding takes this many times longer than the other
+/// instructions of the function do on average.
+const FAR_LONGER: u64 = 16;
+
 pub(super) const RULE: Rule = Rule {
     code: "SP608",
     name: "a list used as a queue",
@@ -51,7 +55,10 @@ fn method<'c>(context: &Context<'_>, call: &'c HotSite<'_>) -> Option<&'c str> {
     });
     let extent = crate::weight::Extent::Instruction(call.code.function, lookup.offset);
     let found = context.samples(&extent);
-    (is_list && call.samples > MUCH_LONGER * (found + 1)).then_some(&lookup.name)
+    let rest = context.samples(&crate::weight::Extent::Own(call.code.function)).saturating_sub(call.samples);
+    let others = call.code.sites.len().saturating_sub(1).max(1) as u64;
+    let stands_out = call.samples * others > FAR_LONGER * rest;
+    (is_list && stands_out && call.samples > MUCH_LONGER * (found + 1)).then_some(&lookup.name)
 }
 
 fn draft(context: &Context<'_>, hot: &HotSite<'_>) -> Option<Draft> {

@@ -25,6 +25,9 @@ pub(crate) struct StoreIndex {
     by_name: FxHashMap<Arc<str>, Vec<(u32, u32)>>,
     /// Stores that matter whatever they are called, as in `by_name`.
     unnamed: Vec<(u32, u32)>,
+    /// Stores of functions to attributes of what looks like a class, and by `setattr`, as in `by_name`:
+    /// what was over before the first look, or always between two, does not tell which name it was.
+    unasked: Vec<(u32, u32)>,
     /// Code objects by what they are called, to know those that are made again and again.
     known: FxHashSet<Identity>,
     /// `__name__` of the globals of the code of a file.
@@ -72,14 +75,17 @@ impl StoreIndex {
         }
         self.stores += code.stores.len();
         let place = u32::try_from(self.codes.len()).unwrap_or(u32::MAX);
+        let is_nested = reached.in_function || code.qualname.contains("<locals>");
+        let at_import = code.body != Body::Function && !is_nested;
         for (number, store) in (0..).zip(&code.stores) {
             match is_unnamed(store) {
                 true => self.unnamed.push((place, number)),
                 false => self.by_name.entry(store.name.clone()).or_default().push((place, number)),
             }
+            if !at_import && is_to_owner(store) {
+                self.unasked.push((place, number));
+            }
         }
-        let is_nested = reached.in_function || code.qualname.contains("<locals>");
-        let at_import = code.body != Body::Function && !is_nested;
         self.codes.push(IndexedCode { code, module, at_import, function: None, spans: Vec::new() });
     }
 
@@ -109,12 +115,13 @@ impl StoreIndex {
         }
     }
 
-    /// The stores to `names`, then those whose name is not known but whose target may matter, each with
-    /// the module whose globals it sees.
+    /// The stores to `names`, to classes and by `setattr`, then those whose name is not known but whose
+    /// target may matter, each with the module whose globals it sees.
     pub(crate) fn stores(&mut self, names: &FxHashSet<Arc<str>>) -> Vec<(Store, Arc<str>)> {
         let named = names.iter().filter_map(|name| self.by_name.get(name)).flatten();
-        let mut wanted: Vec<(u32, u32)> = named.copied().collect();
+        let mut wanted: Vec<(u32, u32)> = named.chain(&self.unasked).copied().collect();
         wanted.sort_unstable();
+        wanted.dedup();
         wanted.extend(&self.unnamed);
         self.truncated |= wanted.len() > MAX_PUBLISHED;
         wanted.truncate(MAX_PUBLISHED);
@@ -155,7 +162,15 @@ fn is_likely(store: &Found, at_import: bool) -> bool {
     match store.kind {
         _ if is_unnamed(store) => true,
         StoreKind::Global | StoreKind::DeleteGlobal | StoreKind::GlobalsItem => !at_import,
+        _ => !at_import && is_to_owner(store),
+    }
+}
+
+/// Whether it is likely to write to a class or a module.
+fn is_to_owner(store: &Found) -> bool {
+    match store.kind {
         StoreKind::Attribute | StoreKind::DeleteAttribute => is_class_like(&store.target),
+        StoreKind::Setattr | StoreKind::Delattr => !store.name.is_empty() && &*store.target != "self",
         _ => false,
     }
 }

@@ -4,6 +4,7 @@ use slowpath_profile::finding::{Finding, Findings, VerdictKind};
 
 use crate::rules;
 
+mod causes;
 mod classes;
 mod globals;
 mod idioms;

@@ -1,9 +1,9 @@
 use slowpath_profile::ThreadState::Running;
-use slowpath_profile::evidence::{Tool, ToolKind};
+use slowpath_profile::evidence::{OpFamily, Tool, ToolKind};
 use slowpath_profile::finding::{EvidenceLevel, VerdictKind};
 
 use super::{found, silent, verdict};
-use crate::testing::{Case, LOOKS};
+use crate::testing::{Case, LOOKS, generic};
 
 fn traced(minor: u8, tool: Tool) -> Case {
     let mut case = Case::new(minor);
@@ -36,6 +36,27 @@ fn sp001_ignores_what_costs_nothing() {
     silent(&traced(13, rare).advise(), "SP001");
     let once = Tool { looks: 2, ..tracer() };
     silent(&traced(13, once).advise(), "SP001");
+}
+
+#[test]
+fn sp001_sees_whether_lines_still_report() {
+    let watched = |form: &str| {
+        let tool = Tool {
+            kind: ToolKind::Monitoring,
+            name: "coverage".into(),
+            events: vec!["LINE".into()],
+            looks: LOOKS,
+            ..Tool::default()
+        };
+        let mut case = traced(13, tool);
+        for line in 1..=5 {
+            case.site("app.py:work", line, generic(OpFamily::LoadName, "x", "LOAD_NAME", Vec::new()), 40);
+        }
+        case.site("app.py:work", 6, generic(OpFamily::LoadName, "x", form, Vec::new()), 40);
+        case.advise()
+    };
+    found(&watched("INSTRUMENTED_LINE"), "SP001");
+    silent(&watched("LOAD_NAME"), "SP001");
 }
 
 #[test]

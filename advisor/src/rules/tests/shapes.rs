@@ -188,3 +188,21 @@ fn the_first_cause_claims_the_instruction() {
     found(&findings, "SP301");
     silent(&findings, "SP202");
 }
+
+#[test]
+fn sp608_wants_a_call_that_stands_out() {
+    let queue = |other: u64| {
+        let mut case = Case::new(13);
+        let list = case.builtin("list");
+        let receiver = || vec![operand(OperandRole::Receiver, Value::Instance(list), LOOKS)];
+        let lookup = healthy(OpFamily::LoadAttr, "pop", "LOAD_ATTR_METHOD_NO_DICT", receiver());
+        case.site("app.py:serve", 14, lookup, 2);
+        let call = healthy(OpFamily::Call, "", "CALL_METHOD_DESCRIPTOR_FAST", Vec::new());
+        case.site("app.py:serve", 14, call, 200);
+        let step = healthy(OpFamily::BinaryOp, "+", "BINARY_OP_ADD_INT", Vec::new());
+        case.site("app.py:serve", 15, step, other);
+        case.advise()
+    };
+    found(&queue(4), "SP608");
+    silent(&queue(60), "SP608");
+}
