@@ -52,7 +52,7 @@ pub(crate) struct GateArgs {
     /// With --update-baseline: add what is new and raise what has grown, too
     #[arg(long, requires = "update_baseline")]
     pub(crate) accept: bool,
-    /// Run the program a second time before failing [default]
+    /// Run the program a second time before failing, as is the default
     #[arg(long, overrides_with = "no_confirm")]
     confirm: bool,
     /// Fail after one run

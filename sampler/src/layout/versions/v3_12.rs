@@ -38,15 +38,15 @@ pub(super) const ADAPTIVE: Adaptive = Adaptive {
     flag_bits: &[("LOAD_GLOBAL", 1), ("LOAD_ATTR", 1), ("LOAD_SUPER_ATTR", 2), ("COMPARE_OP", 4)],
 };
 
-/// `_PyAttrCache`: counter, version[2], index; `_PyLoadMethodCache`: counter, type_version[2],
-/// keys_version[2], descr[4].
+/// `_PyAttrCache`: `counter, version[2], index`; `_PyLoadMethodCache`: `counter, type_version[2],
+/// keys_version[2], descr[4]`.
 pub(super) const ATTRIBUTE_TAGS: [CacheTag; 3] = [
     CacheTag { form: "LOAD_ATTR_", tag: wide(1), keys: None },
     CacheTag { form: "LOAD_ATTR_METHOD_WITH_VALUES", tag: wide(1), keys: Some(wide(3)) },
     CacheTag { form: "STORE_ATTR_", tag: wide(1), keys: None },
 ];
 
-/// `_PyCallCache`: counter, func_version[2]. Forms for native callees leave it as it was.
+/// `_PyCallCache`: `counter, func_version[2]`. Forms for native callees leave it as it was.
 pub(super) const CALL_TAGS: [CacheTag; 2] = [
     CacheTag { form: "CALL_PY_", tag: wide(1), keys: None },
     CacheTag { form: "CALL_BOUND_METHOD_", tag: wide(1), keys: None },

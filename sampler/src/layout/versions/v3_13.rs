@@ -48,7 +48,7 @@ pub(super) const GLOBAL_TAGS: [CacheTag; 2] = [
 pub(super) const CLASS_TAG: CacheTag =
     CacheTag { form: "CALL_ALLOC_AND_ENTER_INIT", tag: wide(1), keys: None };
 
-/// `_PyToBoolCache`: counter, version[2].
+/// `_PyToBoolCache`: counter, `version[2]`.
 pub(super) const TRUTH_TAG: CacheTag = CacheTag { form: "TO_BOOL_ALWAYS_TRUE", tag: wide(1), keys: None };
 
 pub(super) const LAYOUT: Layout = Layout {
