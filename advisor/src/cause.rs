@@ -6,9 +6,9 @@
 
 use slowpath_profile::evidence::{KeyChange, Store, StoreKind, TypeFacts};
 use slowpath_profile::finding::{Cause, EvidenceLevel};
+use slowpath_profile::tables::is_library;
 
 use crate::context::Context;
-use crate::rules::is_library;
 use crate::weight::Extent;
 
 /// More candidates than this help nobody.

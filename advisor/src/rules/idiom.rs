@@ -5,9 +5,9 @@
 
 use rustc_hash::FxHashMap;
 use slowpath_profile::finding::{Cause, EvidenceLevel, Fix};
+use slowpath_profile::tables::is_library;
 use slowpath_profile::{FunctionId, Span, ThreadState};
 
-use super::sp303_hooks::is_library;
 use crate::context::Context;
 use crate::rule::{Charge, Cost, Draft, Verdict};
 use crate::weight::Extent;

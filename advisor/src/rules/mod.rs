@@ -4,7 +4,6 @@
 //! module, a class, an object, then single instructions, then idioms. A rule further down does not
 //! claim an instruction that one further up has explained.
 
-pub(crate) use self::sp303_hooks::is_library;
 use crate::rule::Rule;
 
 mod common;

@@ -3,10 +3,10 @@
 use slowpath_profile::evidence::{CodeEvidence, OpFamily};
 use slowpath_profile::finding::{Cause, EvidenceLevel};
 use slowpath_profile::ids::Id;
+use slowpath_profile::tables::is_library;
 use slowpath_profile::{FunctionId, Span};
 
 use super::common::need_sites;
-use super::sp303_hooks::is_library;
 use crate::context::Context;
 use crate::costs::Ratio;
 use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, everywhere, fix};

@@ -2,9 +2,9 @@
 
 use slowpath_profile::evidence::{OpFamily, StoreKind};
 use slowpath_profile::finding::EvidenceLevel;
+use slowpath_profile::tables::is_library;
 
 use super::common::{Group, blame, charges, need_sites, oracle_says, refused};
-use super::sp303_hooks::is_library;
 use crate::cause::{self, Wanted};
 use crate::context::Context;
 use crate::oracle::Reason;

@@ -2,6 +2,7 @@
 
 use slowpath_profile::evidence::{AttributeKind, OpFamily};
 use slowpath_profile::finding::{Cause, EvidenceLevel, Place};
+use slowpath_profile::tables::is_library;
 
 use super::common::{Group, charges, need_sites, oracle_says, refused};
 use crate::context::Context;
@@ -243,9 +244,4 @@ fn hooks_on_stacks(context: &Context<'_>) -> Vec<Draft> {
         drafts.push(draft);
     }
     drafts
-}
-
-/// Whether a file belongs to Python or a package, where a user can change little.
-pub(crate) fn is_library(file: &str) -> bool {
-    file.contains("/lib/python3") || file.contains("site-packages") || file.starts_with('<')
 }

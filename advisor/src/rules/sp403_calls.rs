@@ -2,9 +2,9 @@
 
 use slowpath_profile::evidence::OpFamily;
 use slowpath_profile::finding::{EvidenceLevel, Fix};
+use slowpath_profile::tables::is_library;
 
 use super::common::{Group, cause_in_class, charges, need_sites, oracle_says, refused};
-use super::sp303_hooks::is_library;
 use crate::context::Context;
 use crate::oracle::Reason;
 use crate::rule::{Draft, Page, Rule, Verdict, fix};

@@ -2,10 +2,10 @@
 
 use slowpath_profile::evidence::{OpFamily, Site};
 use slowpath_profile::finding::{Cause, EvidenceLevel, Fix};
+use slowpath_profile::tables::is_library;
 use slowpath_profile::{FunctionId, Span, ThreadState};
 
 use super::common::{Group, cause_in_class, charges, need_sites, oracle_says, refused};
-use super::sp303_hooks::is_library;
 use crate::context::Context;
 use crate::oracle::Reason;
 use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, fix};

@@ -2,9 +2,9 @@
 
 use slowpath_profile::evidence::OpFamily;
 use slowpath_profile::finding::{Cause, EvidenceLevel};
+use slowpath_profile::tables::is_library;
 use slowpath_profile::{FunctionId, ThreadState};
 
-use super::sp303_hooks::is_library;
 use crate::context::Context;
 use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, everywhere, fix};
 use crate::weight::Extent;

@@ -1,10 +1,10 @@
 //! SP703: the event loop is blocked.
 
 use slowpath_profile::finding::{Cause, EvidenceLevel};
+use slowpath_profile::tables::is_library;
 use slowpath_profile::{FunctionId, Span, ThreadState};
 
 use super::idiom::Caller;
-use super::sp303_hooks::is_library;
 use crate::context::Context;
 use crate::costs::Ratio;
 use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, everywhere, fix};

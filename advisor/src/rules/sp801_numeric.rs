@@ -2,9 +2,9 @@
 
 use slowpath_profile::evidence::{CodeEvidence, OpFamily, Value};
 use slowpath_profile::finding::EvidenceLevel;
+use slowpath_profile::tables::is_library;
 
 use super::common::need_sites;
-use super::sp303_hooks::is_library;
 use crate::context::{Context, HotSite};
 use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, everywhere, fix};
 use crate::weight::Extent;

@@ -4,6 +4,7 @@
 //! sample is one integer, and two samples that share callers share nodes. A program that runs for a
 //! day has few distinct stacks; the tree is bounded all the same ([`MAX_STACKS`]).
 
+use std::borrow::Borrow;
 use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
@@ -41,6 +42,14 @@ impl<I: Id, T: Clone + Eq + Hash> Interner<I, T> {
     pub(crate) fn append(&mut self, value: T, id: I) {
         self.values.push(value.clone());
         self.index.entry(value).or_insert(id);
+    }
+
+    /// The id of `value`, or `None` if it is not stored.
+    pub fn find<Q: Hash + Eq + ?Sized>(&self, value: &Q) -> Option<I>
+    where
+        T: Borrow<Q>,
+    {
+        self.index.get(value).copied()
     }
 
     /// The value with this id, or `None` if the id is of another table (a damaged recording).
@@ -100,6 +109,12 @@ pub struct Function {
     pub first_line: u32,
     /// What kind of code it is.
     pub kind: FunctionKind,
+}
+
+/// Whether a file belongs to Python or to a package, where the user can change little: the standard
+/// library, installed packages, and code without a file.
+pub fn is_library(file: &str) -> bool {
+    file.contains("/lib/python3") || file.contains("site-packages") || file.starts_with('<')
 }
 
 /// A place in source text. Lines count from 1, columns are byte offsets that count from 0, as in

@@ -363,14 +363,16 @@ impl SampledProcess for ProcessSampler {
         // What is pending is handed on after this.
         self.window_begins = 0;
         if let Some(tracker) = self.tracker.as_mut().filter(|tracker| tracker.is_news(now_ns)) {
-            tracker.evidence(now_ns).into_iter().for_each(|evidence| recorder.evidence(evidence));
+            let evidence = tracker.evidence(now_ns, &mut recorder.tables);
+            evidence.into_iter().for_each(|evidence| recorder.evidence(evidence));
         }
     }
 
     fn end(&mut self, now_ns: u64, recorder: &mut Recorder) {
         self.verify_codes(true, recorder);
         self.window_begins = 0;
-        let evidence = self.tracker.as_mut().and_then(|tracker| tracker.evidence(now_ns));
+        let evidence =
+            self.tracker.as_mut().and_then(|tracker| tracker.evidence(now_ns, &mut recorder.tables));
         evidence.into_iter().for_each(|evidence| recorder.evidence(evidence));
     }
 }

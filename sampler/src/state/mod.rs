@@ -129,8 +129,8 @@ pub(crate) struct LiveFrame {
 pub(crate) trait Collector: std::fmt::Debug + Send {
     /// Sees what there is to see now.
     fn look(&mut self, look: &mut Look<'_>);
-    /// Writes what was seen so far.
-    fn write(&mut self, evidence: &mut ProcessEvidence);
+    /// Writes what was seen so far; names that nothing else has go to `tables`.
+    fn write(&mut self, evidence: &mut ProcessEvidence, tables: &mut Tables);
 }
 
 /// The collectors of a process, in the order in which they look and write.

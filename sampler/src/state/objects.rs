@@ -3,6 +3,7 @@
 
 use rustc_hash::FxHashMap;
 use slowpath_profile::FunctionId;
+use slowpath_profile::Tables;
 use slowpath_profile::evidence::{NamespaceRef, Operand, ProcessEvidence};
 
 use super::functions::Functions;
@@ -168,7 +169,7 @@ impl Collector for Objects {
         self.locate_classes(look);
     }
 
-    fn write(&mut self, evidence: &mut ProcessEvidence) {
+    fn write(&mut self, evidence: &mut ProcessEvidence, _: &mut Tables) {
         evidence.types = self.types.facts();
         evidence.functions = self.functions.facts();
         evidence.namespaces = self.namespaces.facts();

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use slowpath_profile::Tables;
 use slowpath_profile::evidence::ProcessEvidence;
 
 use super::history::CodeHistory;
@@ -24,7 +25,7 @@ impl Tracker {
     }
 
     /// Everything that was seen so far; `None` if nothing was.
-    pub(crate) fn evidence(&mut self, now_ns: u64) -> Option<ProcessEvidence> {
+    pub(crate) fn evidence(&mut self, now_ns: u64, tables: &mut Tables) -> Option<ProcessEvidence> {
         if self.looks == 0 {
             return None;
         }
@@ -38,7 +39,7 @@ impl Tracker {
             truncated: self.truncated,
             ..ProcessEvidence::default()
         };
-        self.collectors.iter_mut().for_each(|collector| collector.write(&mut evidence));
+        self.collectors.iter_mut().for_each(|collector| collector.write(&mut evidence, tables));
         self.spent(begun.elapsed());
         Some(evidence)
     }

@@ -1,5 +1,6 @@
 //! The interpreter as a whole over time.
 
+use slowpath_profile::Tables;
 use slowpath_profile::evidence::{Handicap, ProcessEvidence, RuntimeFacts, Tool};
 
 use super::{Collector, Look};
@@ -52,7 +53,7 @@ impl Collector for RuntimeCollector {
         self.numbers(look);
     }
 
-    fn write(&mut self, evidence: &mut ProcessEvidence) {
+    fn write(&mut self, evidence: &mut ProcessEvidence, _: &mut Tables) {
         let mut facts = self.facts.clone();
         facts.unreadable = self.unreadable();
         evidence.runtime = facts;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use slowpath_profile::evidence::{Store, StoreKind};
+use slowpath_profile::tables::is_library;
 use slowpath_profile::{Function, FunctionId, FunctionKind, Span, Tables};
 
 use crate::read::code_stores::CodeStores;
@@ -35,8 +36,6 @@ pub(crate) struct StoreIndex {
     /// Files of code objects that were met before their globals were.
     placeless: FxHashMap<u64, Arc<str>>,
     stores: usize,
-    /// Code objects up to this one have been given functions where they need one.
-    settled: usize,
     /// Code objects that were read.
     pub(crate) searched: u32,
     /// Something was left out.
@@ -97,40 +96,31 @@ impl StoreIndex {
         }
     }
 
-    /// Gives functions to the code objects that may be published: those that came since the last time
-    /// and store to one of `names`, or in a way that may matter whatever the name; and those that store
-    /// to one of the names that are `fresh` in it.
-    pub(crate) fn intern(&mut self, names: &FxHashSet<Arc<str>>, fresh: &[Arc<str>], tables: &mut Tables) {
-        for code in &mut self.codes[self.settled..] {
-            let mut stores = code.code.stores.iter();
-            if stores.any(|store| names.contains(&store.name) || is_likely(store, code.at_import)) {
-                code.intern(tables);
-            }
-        }
-        self.settled = self.codes.len();
-        for (place, _) in fresh.iter().filter_map(|name| self.by_name.get(name)).flatten() {
-            if let Some(code) = self.codes.get_mut(*place as usize).filter(|code| code.function.is_none()) {
-                code.intern(tables);
-            }
-        }
-    }
-
     /// The stores to `names`, to classes and by `setattr`, then those whose name is not known but whose
-    /// target may matter, each with the module whose globals it sees.
-    pub(crate) fn stores(&mut self, names: &FxHashSet<Arc<str>>) -> Vec<(Store, Arc<str>)> {
-        let named = names.iter().filter_map(|name| self.by_name.get(name)).flatten();
-        let mut wanted: Vec<(u32, u32)> = named.chain(&self.unasked).copied().collect();
+    /// target may matter, each with the module whose globals it sees. Only what is published gets an entry
+    /// in `tables`.
+    pub(crate) fn stores(&mut self, names: &FxHashSet<&str>, tables: &mut Tables) -> Vec<(Store, Arc<str>)> {
+        let named = names.iter().filter_map(|name| self.by_name.get(*name)).flatten().copied();
+        let likely = |(code, _): &&(u32, u32)| self.is_suspect(*code, tables);
+        let mut wanted: Vec<(u32, u32)> = named.chain(self.unasked.iter().filter(likely).copied()).collect();
         wanted.sort_unstable();
         wanted.dedup();
-        wanted.extend(&self.unnamed);
+        wanted.extend(self.unnamed.iter().filter(likely));
         self.truncated |= wanted.len() > MAX_PUBLISHED;
         wanted.truncate(MAX_PUBLISHED);
-        wanted.into_iter().filter_map(|(code, store)| self.store(code, store)).collect()
+        wanted.into_iter().filter_map(|(code, store)| self.store(code, store, tables)).collect()
     }
 
-    fn store(&self, code: u32, store: u32) -> Option<(Store, Arc<str>)> {
-        let code = self.codes.get(code as usize)?;
-        let function = code.function?;
+    /// Whether code that may store to anything is worth publishing. The library is full of such, so there
+    /// it takes a stack that shows that it ran.
+    fn is_suspect(&self, code: u32, tables: &Tables) -> bool {
+        let Some(code) = self.codes.get(code as usize) else { return false };
+        !is_library(&code.code.file) || code.function.is_some() || code.find(tables).is_some()
+    }
+
+    fn store(&mut self, code: u32, store: u32, tables: &mut Tables) -> Option<(Store, Arc<str>)> {
+        let code = self.codes.get_mut(code as usize)?;
+        let function = code.intern(tables);
         let place = code.code.stores.get(store as usize)?;
         let store = Store {
             function,
@@ -156,16 +146,6 @@ fn is_unnamed(store: &Found) -> bool {
     store.name.is_empty() || matches!(store.kind, ClassBody | DictRead | DictReplaced | Exec)
 }
 
-/// Whether a store may be the cause of something without anybody having asked for its name: stores of
-/// functions to globals and to attributes of classes are few, and so are those without a name.
-fn is_likely(store: &Found, at_import: bool) -> bool {
-    match store.kind {
-        _ if is_unnamed(store) => true,
-        StoreKind::Global | StoreKind::DeleteGlobal | StoreKind::GlobalsItem => !at_import,
-        _ => !at_import && is_to_owner(store),
-    }
-}
-
 /// Whether it is likely to write to a class or a module.
 fn is_to_owner(store: &Found) -> bool {
     match store.kind {
@@ -184,16 +164,29 @@ fn is_class_like(target: &str) -> bool {
 }
 
 impl IndexedCode {
-    /// Gives it a function, and positions to its stores.
-    fn intern(&mut self, tables: &mut Tables) {
-        let function = Function {
-            name: tables.strings.intern_str(&self.code.name),
-            qualname: tables.strings.intern_str(&self.code.qualname),
-            file: tables.strings.intern_str(&self.code.file),
+    /// Its function, if it is known by now.
+    fn find(&self, tables: &Tables) -> Option<FunctionId> {
+        let find = |text: &str| tables.strings.find(text);
+        tables.functions.find(&Function {
+            name: find(&self.code.name)?,
+            qualname: find(&self.code.qualname)?,
+            file: find(&self.code.file)?,
             first_line: self.code.first_line,
             kind: FunctionKind::Python,
-        };
-        self.function = Some(tables.functions.intern(function));
-        self.spans = self.code.take_spans();
+        })
+    }
+
+    /// Its function; its stores have positions from then on.
+    fn intern(&mut self, tables: &mut Tables) -> FunctionId {
+        *self.function.get_or_insert_with(|| {
+            self.spans = self.code.take_spans();
+            tables.functions.intern(Function {
+                name: tables.strings.intern_str(&self.code.name),
+                qualname: tables.strings.intern_str(&self.code.qualname),
+                file: tables.strings.intern_str(&self.code.file),
+                first_line: self.code.first_line,
+                kind: FunctionKind::Python,
+            })
+        })
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use slowpath_profile::evidence::{NamespaceRef, OpFamily, ProcessEvidence, Site, Store};
+use slowpath_profile::Tables;
+use slowpath_profile::evidence::{NamespaceRef, OpFamily, ProcessEvidence, Store};
 
 use super::store_index::{MAX_CODES, StoreIndex};
 use super::{Collector, Look};
@@ -39,10 +40,6 @@ pub(crate) struct Writers {
     index: StoreIndex,
     /// `__name__` of each dict of globals.
     modules: FxHashMap<u64, Arc<str>>,
-    /// Names that something has been seen to change, or that hot code asks for in vain.
-    names: FxHashSet<Arc<str>>,
-    /// Those of `names` that came since functions were given out last.
-    fresh: Vec<Arc<str>>,
     /// Code objects on stacks when they were gone through last.
     on_stacks: u64,
     begun_ns: Option<u64>,
@@ -58,7 +55,6 @@ impl Collector for Writers {
             };
             self.known = Some((spec.state, Forms::new(look.layout)));
         }
-        self.ask_for_hot(look);
         self.begin(look);
         let started = Instant::now();
         let begun = self.begun_ns.unwrap_or(look.now_ns);
@@ -67,14 +63,12 @@ impl Collector for Writers {
         while started.elapsed() < slice && self.index.searched < MAX_CODES as u32 && self.step(look) {}
         let is_full = self.index.searched >= MAX_CODES as u32;
         self.index.truncated |= is_full || self.reach.truncated;
-        self.index.intern(&self.names, &std::mem::take(&mut self.fresh), look.tables);
         self.spent += started.elapsed();
         look.own_time += started.elapsed();
     }
 
-    fn write(&mut self, evidence: &mut ProcessEvidence) {
-        self.ask(evidence);
-        let stores = self.index.stores(&self.names);
+    fn write(&mut self, evidence: &mut ProcessEvidence, tables: &mut Tables) {
+        let stores = self.index.stores(&names_in(evidence), tables);
         let globals = |module: &str| {
             let namespaces = evidence.namespaces.iter();
             let place = namespaces.into_iter().position(|it| !it.is_builtins && it.module == module)?;
@@ -145,32 +139,15 @@ impl Writers {
         self.modules.insert(globals, name.clone());
         name
     }
+}
 
-    fn want(&mut self, name: &str) {
-        if !name.is_empty() && self.names.len() < MAX_NAMES && !self.names.contains(name) {
-            let name: Arc<str> = name.into();
-            self.fresh.push(name.clone());
-            self.names.insert(name);
-        }
-    }
-
-    /// What hot code names.
-    fn ask_for_hot(&mut self, look: &Look<'_>) {
-        for hot in look.hot {
-            let named = hot.parts.sites.iter().filter(|site| is_named(site.family));
-            named.for_each(|site| self.want(&site.name));
-        }
-    }
-
-    /// What changed, and what hot code asks for.
-    fn ask(&mut self, evidence: &ProcessEvidence) {
-        let sites = evidence.code.iter().flat_map(|code| &code.sites);
-        let sites = sites.filter(|site: &&Site| is_named(site.family)).map(|site| &site.name);
-        let types = evidence.types.iter().flat_map(|facts| &facts.changes).map(|change| &change.name);
-        let globals = evidence.namespaces.iter().flat_map(|it| &it.changes).map(|change| &change.name);
-        let names: Vec<String> = sites.chain(types).chain(globals).cloned().collect();
-        names.iter().for_each(|name| self.want(name));
-    }
+/// Names that matter: those that changed, and those that hot code asks for.
+fn names_in(evidence: &ProcessEvidence) -> FxHashSet<&str> {
+    let sites = evidence.code.iter().flat_map(|code| &code.sites);
+    let sites = sites.filter(|site| is_named(site.family)).map(|site| &*site.name);
+    let types = evidence.types.iter().flat_map(|facts| &facts.changes).map(|change| &*change.name);
+    let globals = evidence.namespaces.iter().flat_map(|it| &it.changes).map(|change| &*change.name);
+    sites.chain(types).chain(globals).filter(|name| !name.is_empty()).take(MAX_NAMES).collect()
 }
 
 fn is_named(family: OpFamily) -> bool {

@@ -1,11 +1,13 @@
 //! Hot code objects and their instructions.
 
 use serde::{Deserialize, Serialize};
+use serde_with::apply;
 
-use super::{NamespaceRef, Site};
+use super::{NamespaceRef, Site, is_default};
 use crate::ids::FunctionId;
 
 /// What was seen of one code object.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CodeEvidence {

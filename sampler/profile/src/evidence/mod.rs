@@ -11,7 +11,8 @@
 //! - no addresses and no opcode numbers; opcode names are for people, [`OpFamily`] is for rules;
 //! - versions of CPython differ in what they show: what could not be seen is absent (`None`, an empty
 //!   list), not zero;
-//! - every list is bounded by whoever fills it, and says so where something was left out.
+//! - every list is bounded by whoever fills it, and says so where something was left out;
+//! - written out, a field that has its default is left out: recordings stay small.
 
 mod code;
 mod namespace;
@@ -32,6 +33,7 @@ pub use site::{
 pub use writer::{Store, StoreKind};
 
 use serde::{Deserialize, Serialize};
+use serde_with::apply;
 
 use crate::ids::{Id, ProcessId};
 
@@ -74,6 +76,7 @@ references! {
 }
 
 /// All evidence of one profiled process.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProcessEvidence {
@@ -104,4 +107,8 @@ impl ProcessEvidence {
     pub fn is_empty(&self) -> bool {
         self.looks == 0
     }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

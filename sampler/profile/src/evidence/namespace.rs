@@ -1,6 +1,9 @@
 //! Dicts of globals.
 
 use serde::{Deserialize, Serialize};
+use serde_with::apply;
+
+use super::is_default;
 
 /// `dk_kind` of a dict's keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,6 +19,7 @@ pub enum KeysKind {
 }
 
 /// The keys of a dict over time.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct KeysFacts {
@@ -54,6 +58,7 @@ pub struct KeyChange {
 }
 
 /// A dict of globals or builtins.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Namespace {

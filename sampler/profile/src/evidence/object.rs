@@ -1,12 +1,14 @@
 //! Types and functions that hot code met.
 
 use serde::{Deserialize, Serialize};
+use serde_with::apply;
 
-use super::{KeyChange, KeysKind, TypeRef};
+use super::{KeyChange, KeysKind, TypeRef, is_default};
 use crate::ids::FunctionId;
 
 /// `tp_version_tag` over time. Caches that hold a tag are valid while the type holds the same; 0 means
 /// that no cache can be.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct VersionTag {
@@ -32,6 +34,7 @@ impl VersionTag {
 }
 
 /// What replaces the interpreter's own way of finding attributes.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AttributeHooks {
@@ -48,6 +51,7 @@ pub struct AttributeHooks {
 }
 
 /// `ht_cached_keys`: names of attributes that instances share.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SharedKeys {
@@ -97,6 +101,7 @@ pub enum AttributeKind {
 }
 
 /// An attribute that a site asks for, as the type's MRO answers.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Attribute {
@@ -115,6 +120,7 @@ pub struct Attribute {
 }
 
 /// How instances of a type are made, as far as it decides whether a call of the type can specialise.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Construction {
@@ -129,6 +135,7 @@ pub struct Construction {
 }
 
 /// A type.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TypeFacts {
@@ -190,6 +197,7 @@ impl TypeFacts {
 }
 
 /// A Python function object.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FunctionFacts {

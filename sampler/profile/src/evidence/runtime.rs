@@ -1,6 +1,9 @@
 //! The interpreter as a whole.
 
 use serde::{Deserialize, Serialize};
+use serde_with::apply;
+
+use super::is_default;
 
 /// How a tool watches the program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,6 +19,7 @@ pub enum ToolKind {
 }
 
 /// A tracer, profiler or monitoring tool.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tool {
@@ -52,6 +56,7 @@ pub enum Handicap {
 }
 
 /// The just-in-time compiler.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct JitFacts {
@@ -62,6 +67,7 @@ pub struct JitFacts {
 }
 
 /// `rare_events` of the interpreter (3.13+): counters that stop at 255.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RareEvents {
@@ -78,6 +84,7 @@ pub struct RareEvents {
 }
 
 /// One generation of the garbage collector.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GcGeneration {
@@ -92,6 +99,7 @@ pub struct GcGeneration {
 }
 
 /// The garbage collector.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GcFacts {
@@ -104,6 +112,7 @@ pub struct GcFacts {
 }
 
 /// Facts of an interpreter.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RuntimeFacts {

@@ -1,8 +1,9 @@
 //! One instruction over time.
 
 use serde::{Deserialize, Serialize};
+use serde_with::apply;
 
-use super::{FunctionRef, NamespaceRef, TypeRef};
+use super::{FunctionRef, NamespaceRef, TypeRef, is_default};
 use crate::tables::Span;
 
 /// What an instruction does, the same name for every version.
@@ -82,6 +83,7 @@ pub enum SpecState {
 }
 
 /// In how many looks a site was in each state.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StateCounts {
@@ -127,6 +129,7 @@ pub struct Seen<T> {
 
 /// The adaptive counter of a site over all looks. While a form is specialised the counter stands at
 /// its start and goes down by one with each miss, so any other value tells of misses.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counter {
@@ -211,6 +214,7 @@ pub struct Operand {
 }
 
 /// One instruction of a hot code object.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Site {

@@ -1,8 +1,9 @@
 //! Instructions that store to names that matter.
 
 use serde::{Deserialize, Serialize};
+use serde_with::apply;
 
-use super::NamespaceRef;
+use super::{NamespaceRef, is_default};
 use crate::ids::FunctionId;
 use crate::tables::Span;
 
@@ -38,6 +39,7 @@ pub enum StoreKind {
 }
 
 /// An instruction that stores.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Store {
