@@ -22,7 +22,8 @@
 //! file ends in a part of a chunk or without statistics, and is read up to there. A chunk whose
 //! checksum does not match ends the reading too, wherever it stands: ids after it would dangle.
 //!
-//! Times are kept in whole microseconds, so a reader gives multiples of 1000 ns.
+//! Times are kept in whole steps of 1 to 16 microseconds, at most a 64th of the period, so a reader gives
+//! multiples of that. Version 1 had no steps but whole microseconds.
 //!
 //! # Versions
 //!
@@ -56,8 +57,8 @@ pub use writer::Writer;
 /// How every recording begins. A transfer that changes line ends or the eighth bit is noticed.
 const MAGIC: [u8; 10] = *b"\x89slowpath\n";
 
-/// The version of the format that this crate writes, and the latest that it reads.
-pub const FORMAT_VERSION: u16 = 1;
+/// The version of the format that this crate writes, and the latest that it reads. Older ones are read too.
+pub const FORMAT_VERSION: u16 = 2;
 
 /// Rewrites the checksums of a changed recording, so that tests reach what is below them.
 #[doc(hidden)]

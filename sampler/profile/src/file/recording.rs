@@ -30,6 +30,8 @@ pub(super) const START_BYTES: usize = MAGIC.len() + 2;
 #[derive(Debug)]
 pub struct Recording<R = BufReader<File>> {
     from: R,
+    /// Of its format.
+    version: u16,
     /// Everything but the samples.
     profile: Profile,
     totals: Totals,
@@ -57,7 +59,7 @@ impl<R: Read + Seek> Recording<R> {
     pub fn from_reader(mut from: R) -> Result<Self, FileError> {
         let bytes = from.seek(SeekFrom::End(0))?;
         from.seek(SeekFrom::Start(0))?;
-        check_start(&mut from)?;
+        let version = check_start(&mut from)?;
         let mut pass = TablePass {
             at: START_BYTES as u64,
             bytes,
@@ -77,7 +79,7 @@ impl<R: Read + Seek> Recording<R> {
         let has_stats = pass.has_stats;
         let damage = pass.damage(stopped);
         let TablePass { profile, totals, bodies, .. } = pass;
-        let mut recording = Self { from, profile, totals, bodies, damage, bytes };
+        let mut recording = Self { from, version, profile, totals, bodies, damage, bytes };
         if !has_stats {
             recording.count_samples()?;
         }
@@ -111,7 +113,7 @@ impl<R: Read + Seek> Recording<R> {
 
     /// Calls `each` for every sample; an error comes with the position of its body in the list.
     fn stream(&mut self, each: &mut dyn FnMut(&Sample)) -> Result<(), (usize, FileError)> {
-        let mut reader = SampleReader::new().map_err(|error| (0, error.into()))?;
+        let mut reader = SampleReader::new(self.version).map_err(|error| (0, error.into()))?;
         let mut content = Vec::new();
         let mut at = self.from.seek(SeekFrom::Start(0)).map_err(|error| (0, error.into()))?;
         for (index, body) in self.bodies.iter().enumerate() {
@@ -153,7 +155,7 @@ impl<R: Read + Seek> Source for Recording<R> {
 }
 
 /// Checks the first bytes and the format version.
-fn check_start(from: &mut impl Read) -> Result<(), FileError> {
+fn check_start(from: &mut impl Read) -> Result<u16, FileError> {
     let mut start = Vec::new();
     from.take(START_BYTES as u64).read_to_end(&mut start)?;
     let version = start.strip_prefix(MAGIC.as_slice()).and_then(|rest| rest.first_chunk::<2>());
@@ -161,7 +163,7 @@ fn check_start(from: &mut impl Read) -> Result<(), FileError> {
         None => Err(FileError::NotARecording { begins: start.escape_ascii().to_string() }),
         Some(found) if found > FORMAT_VERSION => Err(FileError::NewerFormat { found }),
         Some(0) => Err(Malformed::new("format version", 0).at(MAGIC.len() as u64)),
-        Some(_) => Ok(()),
+        Some(version) => Ok(version),
     }
 }
 

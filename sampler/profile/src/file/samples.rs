@@ -1,7 +1,8 @@
 //! The sample part of a batch chunk: one column per field.
 //!
-//! Times are whole microseconds. A column is named by a number, so that a later version may add
-//! columns that this one skips.
+//! Times are whole steps of some microseconds: a sample stands for a whole period, so its lowest bits are
+//! noise, and noise is what a recording of a steady program consists of. A column is named by a number,
+//! so that a later version may add columns that this one skips.
 
 use std::io;
 
@@ -14,7 +15,7 @@ use super::limits::{MAX_CHUNK_SAMPLES, Totals};
 use crate::ids::{StackId, ThreadId};
 use crate::sample::{Quality, Sample, SampleFlags, ThreadState};
 
-/// Microseconds since the previous sample, less the least such distance in the chunk.
+/// Steps since the previous sample, less the least such distance in the chunk.
 const TIME: u8 = 1;
 /// Thread id as difference to the previous sample's.
 const THREAD: u8 = 2;
@@ -22,27 +23,38 @@ const THREAD: u8 = 2;
 const STACK: u8 = 3;
 /// State in bits 0-1, quality in bits 2-3, flags in bits 4-11.
 const KIND: u8 = 4;
-/// CPU microseconds.
+/// CPU time in steps.
 const CPU: u8 = 5;
-/// CPU microseconds less the microseconds since the thread's previous sample in this chunk: small
-/// where a thread runs all the time and the kernel counts exactly. Takes the place of [`CPU`] where
+/// CPU time less the time since the thread's previous sample in this chunk, in steps: small where a thread runs all the time and the kernel counts exactly. Takes the place of [`CPU`] where
 /// it is shorter.
 const CPU_LESS_TIME: u8 = 6;
 
+/// Longest step, in microseconds.
+const MAX_STEP_US: u64 = 16;
+/// A step is at most one part in so many of the period.
+const STEPS: u64 = 64;
+
+/// The step for a recording with this period: a power of two of microseconds.
+pub(super) fn step_us(period_ns: Option<u64>) -> u64 {
+    let most = (period_ns.unwrap_or(0) / 1000 / STEPS).clamp(1, MAX_STEP_US);
+    1 << most.ilog2()
+}
+
 /// Encodes sample parts.
 pub(super) struct SampleWriter {
+    step_us: u64,
     columns: ColumnWriter,
     values: Vec<u64>,
-    cpu_us: Vec<u64>,
+    cpu: Vec<u64>,
     /// Nanoseconds of CPU time that each thread used beyond what was written, so that rounding never
     /// adds up.
     carry_ns: FxHashMap<ThreadId, u64>,
 }
 
 impl SampleWriter {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(step_us: u64) -> io::Result<Self> {
         let columns = ColumnWriter::new()?;
-        Ok(Self { columns, values: Vec::new(), cpu_us: Vec::new(), carry_ns: FxHashMap::default() })
+        Ok(Self { step_us, columns, values: Vec::new(), cpu: Vec::new(), carry_ns: FxHashMap::default() })
     }
 
     /// The sample part of at most [`MAX_CHUNK_SAMPLES`] samples; empty for none.
@@ -52,6 +64,7 @@ impl SampleWriter {
             return Ok(out);
         }
         put_varint(&mut out, samples.len() as u64);
+        put_varint(&mut out, self.step_us);
         self.encode_times(samples, &mut out)?;
         let mut previous = 0;
         self.column(THREAD, samples, &mut out, |sample| {
@@ -81,31 +94,33 @@ impl SampleWriter {
 
     /// The first sample has no distance; it is given the least one, and the origin moves back by it.
     fn encode_times(&mut self, samples: &[Sample], out: &mut Vec<u8>) -> io::Result<()> {
-        let distance = |pair: &[Sample]| time_us(&pair[1]) - time_us(&pair[0]);
+        let step = Step::of(self.step_us);
+        let distance = |pair: &[Sample]| step.time(&pair[1]) - step.time(&pair[0]);
         let least = samples.windows(2).map(distance).min().unwrap_or(0);
-        let mut previous = time_us(&samples[0]) - least;
+        let mut previous = step.time(&samples[0]) - least;
         put_varint(out, zigzag(previous));
         put_varint(out, zigzag(least));
         self.column(TIME, samples, out, |sample| {
-            let time = time_us(sample);
+            let time = step.time(sample);
             (time - std::mem::replace(&mut previous, time) - least) as u64
         })
     }
 
     fn encode_cpu(&mut self, samples: &[Sample], out: &mut Vec<u8>) -> io::Result<()> {
-        self.cpu_us.clear();
+        let step = Step::of(self.step_us);
+        self.cpu.clear();
         for sample in samples {
             let carry_ns = self.carry_ns.entry(sample.thread).or_default();
             let cpu_ns = sample.cpu_ns.saturating_add(*carry_ns);
-            *carry_ns = cpu_ns % 1000;
-            self.cpu_us.push(cpu_ns / 1000);
+            *carry_ns = cpu_ns % step.ns;
+            self.cpu.push(cpu_ns / step.ns);
         }
-        let plain = self.columns.encode(&self.cpu_us)?;
+        let plain = self.columns.encode(&self.cpu)?;
         let mut elapsed = Elapsed::default();
         self.values.clear();
-        self.values.extend(samples.iter().zip(&self.cpu_us).map(|(sample, &cpu_us)| {
-            let elapsed_us = elapsed.of(sample.thread, time_us(sample));
-            zigzag((cpu_us as i64).wrapping_sub(elapsed_us))
+        self.values.extend(samples.iter().zip(&self.cpu).map(|(sample, &cpu)| {
+            let elapsed = elapsed.of(sample.thread, step.time(sample));
+            zigzag((cpu as i64).wrapping_sub(elapsed))
         }));
         let less_time = self.columns.encode(&self.values)?;
         if less_time.len() < plain.len() {
@@ -123,9 +138,21 @@ fn put_column(name: u8, column: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(column);
 }
 
-/// At most `u64::MAX / 1000`, so differences of two cannot overflow.
-fn time_us(sample: &Sample) -> i64 {
-    (sample.time_ns / 1000) as i64
+/// What times are counted in.
+#[derive(Clone, Copy)]
+struct Step {
+    ns: u64,
+}
+
+impl Step {
+    fn of(us: u64) -> Self {
+        Self { ns: us * 1000 }
+    }
+
+    /// At most `u64::MAX / 1000`, so differences of two cannot overflow.
+    fn time(self, sample: &Sample) -> i64 {
+        (sample.time_ns / self.ns) as i64
+    }
 }
 
 fn kind_of(sample: &Sample) -> u64 {
@@ -149,21 +176,24 @@ struct Elapsed(FxHashMap<ThreadId, i64>);
 
 impl Elapsed {
     /// 0 for the first sample of a thread.
-    fn of(&mut self, thread: ThreadId, time_us: i64) -> i64 {
-        self.0.insert(thread, time_us).map_or(0, |previous| time_us.wrapping_sub(previous))
+    fn of(&mut self, thread: ThreadId, time: i64) -> i64 {
+        self.0.insert(thread, time).map_or(0, |previous| time.wrapping_sub(previous))
     }
 }
 
 /// Decodes sample parts.
 pub(super) struct SampleReader {
+    has_step: bool,
     columns: ColumnReader,
     values: Vec<u64>,
     samples: Vec<Sample>,
 }
 
 impl SampleReader {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { columns: ColumnReader::new()?, values: Vec::new(), samples: Vec::new() })
+    /// For recordings of this format version: the first one counts in microseconds.
+    pub(super) fn new(format_version: u16) -> io::Result<Self> {
+        let has_step = format_version >= 2;
+        Ok(Self { has_step, columns: ColumnReader::new()?, values: Vec::new(), samples: Vec::new() })
     }
 
     /// The samples of a part, all of them checked against the tables of the whole recording.
@@ -175,9 +205,14 @@ impl SampleReader {
         }
         self.samples.clear();
         self.samples.resize(count as usize, Sample::default());
+        let step_us = if self.has_step { bytes.varint("step")? } else { 1 };
+        if !(1..=MAX_STEP_US).contains(&step_us) {
+            return Err(Malformed::new("step", step_us));
+        }
         let mut time = Origin {
-            previous_us: unzigzag(bytes.varint("first time")?),
-            least_us: unzigzag(bytes.varint("least distance")?),
+            step: Step::of(step_us),
+            previous: unzigzag(bytes.varint("first time")?),
+            least: unzigzag(bytes.varint("least distance")?),
         };
         let mut seen = 0_u8;
         while !bytes.is_empty() {
@@ -219,13 +254,13 @@ impl SampleReader {
                     set_kind(sample, value)?;
                 }
             }
-            CPU => samples.for_each(|(sample, &value)| sample.cpu_ns = value.saturating_mul(1000)),
+            CPU => samples.for_each(|(sample, &value)| sample.cpu_ns = value.saturating_mul(time.step.ns)),
             _ => {
                 let mut elapsed = Elapsed::default();
                 for (sample, &value) in samples {
-                    let elapsed_us = elapsed.of(sample.thread, time_us(sample));
-                    let cpu_us = unzigzag(value).wrapping_add(elapsed_us) as u64;
-                    sample.cpu_ns = cpu_us.saturating_mul(1000);
+                    let elapsed = elapsed.of(sample.thread, time.step.time(sample));
+                    let cpu = unzigzag(value).wrapping_add(elapsed) as u64;
+                    sample.cpu_ns = cpu.saturating_mul(time.step.ns);
                 }
             }
         }
@@ -255,14 +290,15 @@ fn set_kind(sample: &mut Sample, value: u64) -> Result<(), Malformed> {
 
 /// Where the times of a chunk count from.
 struct Origin {
-    previous_us: i64,
-    least_us: i64,
+    step: Step,
+    previous: i64,
+    least: i64,
 }
 
 impl Origin {
-    fn advance_ns(&mut self, distance_us: u64) -> u64 {
-        let distance_us = (distance_us as i64).wrapping_add(self.least_us);
-        self.previous_us = self.previous_us.wrapping_add(distance_us);
-        (self.previous_us.max(0) as u64).saturating_mul(1000)
+    fn advance_ns(&mut self, distance: u64) -> u64 {
+        let distance = (distance as i64).wrapping_add(self.least);
+        self.previous = self.previous.wrapping_add(distance);
+        (self.previous.max(0) as u64).saturating_mul(self.step.ns)
     }
 }

@@ -7,7 +7,7 @@ use super::error::FileError;
 use super::increment::Increment;
 use super::limits::{Exceeded, MAX_CHUNK_SAMPLES, MAX_PART, Totals};
 use super::pack::Packer;
-use super::samples::SampleWriter;
+use super::samples::{SampleWriter, step_us};
 use super::{FORMAT_VERSION, MAGIC};
 use crate::batch::Batch;
 use crate::evidence::ProcessEvidence;
@@ -22,8 +22,9 @@ const EVIDENCE_PART: u64 = 16;
 /// Writes a recording. Every call ends with whole chunks handed to the operating system, so that
 /// whoever kills the writer loses at most the batch that was not written yet.
 ///
-/// Times and CPU times are rounded down to whole microseconds; of CPU time the rest is carried to
-/// the thread's next sample, so sums stay exact to a microsecond per thread.
+/// Times and CPU times are rounded down to whole steps of at most 16 microseconds and a 64th of the
+/// period; of CPU time the rest is carried to the thread's next sample, so sums stay exact to a step per
+/// thread.
 ///
 /// After an error the writer is closed: what follows a chunk that was written in part could not be
 /// read. What was written before the error can.
@@ -42,7 +43,7 @@ pub struct Writer<W> {
 impl<W: Write> Writer<W> {
     /// Begins a recording.
     pub fn new(to: W, meta: &Meta) -> Result<Self, FileError> {
-        let (packer, samples) = (Packer::new()?, SampleWriter::new()?);
+        let (packer, samples) = (Packer::new()?, SampleWriter::new(step_us(meta.period_ns()))?);
         let mut writer = Self {
             to,
             packer,

@@ -42,7 +42,7 @@ fn batch_complaint(batch: &Batch) -> String {
 fn what_is_not_a_recording() {
     insta::assert_snapshot!(complaint(b""), @"this is not a slowpath recording: it is empty");
     insta::assert_snapshot!(complaint(b"\x89PNG\r\n\x1a\n and so on"), @r#"this is not a slowpath recording: it begins with "\x89PNG\r\n\x1a\n and""#);
-    insta::assert_snapshot!(complaint(b"\x89slowpath\n\x02\x00"), @"the recording has format version 2, this slowpath reads up to 1");
+    insta::assert_snapshot!(complaint(b"\x89slowpath\n\x03\x00"), @"the recording has format version 3, this slowpath reads up to 2");
     insta::assert_snapshot!(complaint(b"\x89slowpath\n\x00\x00"), @"the recording is damaged at byte 10: format version 0");
     insta::assert_snapshot!(complaint(b"\x89slowpath\n\x01\x00"), @"the recording is damaged at byte 12: it ends before its description");
 }
@@ -71,7 +71,7 @@ fn unknown_chunks_are_skipped() {
 #[test]
 fn unknown_columns_are_skipped() {
     let plain = Steady::new(1, 2, 4).next().unwrap();
-    let mut body = samples::SampleWriter::new().unwrap().encode(&plain.samples).unwrap();
+    let mut body = samples::SampleWriter::new(1).unwrap().encode(&plain.samples).unwrap();
     body.extend([200, 3, 1, 2, 3]);
     assert_eq!(read(&with_chunk(chunk::BATCH, b"", &body)).samples.len(), 8);
 }
@@ -90,8 +90,8 @@ fn ids_out_of_range_are_named() {
     insta::assert_snapshot!(batch_complaint(&stack(None, 70)), @"stack frame 70, but there are 5");
     insta::assert_snapshot!(batch_complaint(&Batch { threads: vec![thread.clone()], ..Batch::default() }), @"name of a thread 900, but there are 6");
     insta::assert_snapshot!(batch_complaint(&Batch { renamed: vec![(9, Thread::default())], ..Batch::default() }), @"renamed thread 9, but there are 1");
-    insta::assert_snapshot!(batch_complaint(&sample(3, None)), @"the recording is damaged at byte 469: sample thread 3, but there are 1");
-    insta::assert_snapshot!(batch_complaint(&sample(0, Some(StackId(u32::MAX)))), @"the recording is damaged at byte 469: sample stack 4294967295, but there are 5");
+    insta::assert_snapshot!(batch_complaint(&sample(3, None)), @"the recording is damaged at byte 470: sample thread 3, but there are 1");
+    insta::assert_snapshot!(batch_complaint(&sample(0, Some(StackId(u32::MAX)))), @"the recording is damaged at byte 470: sample stack 4294967295, but there are 5");
     assert_eq!(batch_complaint(&sample(0, Some(StackId(4)))), "");
     // Five stacks exist, so the next is 5 and has no parent 6 before it.
     insta::assert_snapshot!(complaint(&with_chunk(chunk::BATCH, &[0, 0, 0, 1, 6, 0], b"")), @"stack 5 has a parent 6 before it");
@@ -119,11 +119,14 @@ fn sizes_are_checked_before_anything_is_allocated() {
 
 #[test]
 fn samples_without_a_column_are_malformed() {
-    let mut body = Vec::new();
-    put_varint(&mut body, 3);
-    put_varint(&mut body, zigzag(-5));
-    put_varint(&mut body, zigzag(0));
-    insta::assert_snapshot!(complaint(&with_chunk(chunk::BATCH, b"", &body)), @"samples without times");
+    let begin = |step| {
+        let mut body = Vec::new();
+        [3, step, zigzag(-5), zigzag(0)].into_iter().for_each(|value| put_varint(&mut body, value));
+        complaint(&with_chunk(chunk::BATCH, b"", &body))
+    };
+    insta::assert_snapshot!(begin(1), @"samples without times");
+    insta::assert_snapshot!(begin(0), @"step 0");
+    insta::assert_snapshot!(begin(u64::MAX), @"step 18446744073709551615");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 use rustc_hash::FxHashMap;
 
 use super::*;
@@ -202,29 +203,34 @@ fn valid(mut batch: Batch, before: &Profile) -> Batch {
     batch
 }
 
-/// What a reader gives: whole microseconds, of CPU time with the rest carried on per thread.
-fn rounded(samples: &[Sample]) -> Vec<Sample> {
+/// What a reader gives: whole steps, of CPU time with the rest carried on per thread.
+fn rounded(samples: &[Sample], step_ns: u64) -> Vec<Sample> {
     let mut carry = FxHashMap::default();
     let round = |sample: &Sample| {
         let carry_ns = carry.entry(sample.thread).or_insert(0_u64);
         let cpu_ns = sample.cpu_ns.saturating_add(*carry_ns);
-        *carry_ns = cpu_ns % 1000;
-        Sample { time_ns: sample.time_ns / 1000 * 1000, cpu_ns: cpu_ns / 1000 * 1000, ..*sample }
+        *carry_ns = cpu_ns % step_ns;
+        let whole = |time_ns: u64| time_ns / step_ns * step_ns;
+        Sample { time_ns: whole(sample.time_ns), cpu_ns: whole(cpu_ns), ..*sample }
     };
     samples.iter().map(round).collect()
 }
 
 proptest! {
     #[test]
-    fn random_batches_survive(batches in vec(any_batch(), 0..5)) {
+    fn random_batches_survive(
+        batches in vec(any_batch(), 0..5),
+        (rate_wanted_mhz, step_ns) in select(vec![(0, 1_000), (1_000_000, 8_000), (100_000, 16_000), (9_000_000, 1_000)]),
+    ) {
         let mut expected = Profile::default();
+        expected.meta.rate_wanted_mhz = rate_wanted_mhz;
         let mut written = Vec::new();
         for batch in batches {
             let batch = valid(batch, &expected);
             expected.apply(batch.clone());
             written.push(batch);
         }
-        expected.samples = rounded(&expected.samples);
+        expected.samples = rounded(&expected.samples, step_ns);
         let file = write(&expected.meta, &written, Some(&expected.stats));
         assert_eq!(open(&file).unwrap().damage(), None);
         assert_same(&read(&file), &expected);
@@ -237,7 +243,16 @@ fn rounding_of_cpu_time_does_not_add_up() {
     profile.samples.iter_mut().for_each(|sample| sample.cpu_ns = 1_999);
     let file = write(&profile.meta, &[batch_of(&profile)], None);
     let sum: u64 = read(&file).samples.iter().map(|sample| sample.cpu_ns).sum();
-    assert_eq!(sum, 1_999_000);
+    assert_eq!(sum, 1_992_000, "whole steps of 8 microseconds");
+}
+
+#[test]
+fn the_first_version_is_read() {
+    // `steady.py` for a fifth of a second, as the last slowpath that wrote this version saw it.
+    let again = read(include_bytes!("version1.recording"));
+    let last = again.samples.last().expect("samples");
+    let cpu_ns: u64 = again.samples.iter().map(|sample| sample.cpu_ns).sum();
+    assert_eq!((again.samples.len(), last.time_ns, cpu_ns), (59, 215_582_000, 54_360_000));
 }
 
 #[test]

@@ -7,7 +7,8 @@ use crate::testing::Steady;
 fn bytes_per_sample(program: Steady) -> f64 {
     let batches: Vec<Batch> = program.take(20).collect();
     let samples: usize = batches.iter().map(|batch| batch.samples.len()).sum();
-    let file = write(&Meta::default(), &batches, Some(&Stats::default()));
+    let meta = Meta { rate_wanted_mhz: 1_000_000, ..Meta::default() };
+    let file = write(&meta, &batches, Some(&Stats::default()));
     file.len() as f64 / samples as f64
 }
 
