@@ -7,6 +7,7 @@ use crate::layout::spec::{InstanceDict, Layout};
 use crate::process::memory::{Bytes, Memory};
 use crate::read::keys::Keys;
 use crate::read::text;
+use crate::read::type_flags::{INLINE_VALUES, MANAGED_DICT};
 
 /// Entries that are read at a time.
 const BATCH: usize = 1024;
@@ -15,10 +16,6 @@ const KEYS_PER_READ: usize = 32;
 /// Entries of a dict that are searched for a name: `sys.modules` of large programs has thousands.
 const MAX_SEARCHED: usize = 100_000;
 
-/// `Py_TPFLAGS_INLINE_VALUES` (3.13+).
-const INLINE_VALUES: u64 = 1 << 2;
-/// `Py_TPFLAGS_MANAGED_DICT` (3.11+).
-const MANAGED_DICT: u64 = 1 << 4;
 /// `PyDictValues.valid` (3.13+), in front of the values.
 const VALUES_VALID: usize = 3;
 

@@ -6,11 +6,8 @@ use crate::layout::spec::{self, Layout};
 use crate::process::memory::{Bytes, Memory};
 use crate::read::dict::read_word;
 use crate::read::keys::DictHead;
+use crate::read::type_flags::{LIST_SUBCLASS, TUPLE_SUBCLASS};
 use crate::read::types::RawType;
-
-/// `Py_TPFLAGS_LIST_SUBCLASS`, `Py_TPFLAGS_TUPLE_SUBCLASS`.
-const LIST: u64 = 1 << 25;
-const TUPLE: u64 = 1 << 26;
 
 const WORD: u64 = 8;
 /// `PyDictValues.valid` (3.13+), in front of the values.
@@ -79,7 +76,7 @@ pub fn container_item(
     let flags = read_word(memory, read_word(memory, addr, object.ob_type)?, object.tp_flags)?;
     let len = read_word(memory, addr, object.ob_size)?;
     let index = if len == 0 { None } else { choose(len).filter(|index| *index < len) }?;
-    let first = match (flags & LIST != 0, flags & TUPLE != 0) {
+    let first = match (flags & LIST_SUBCLASS != 0, flags & TUPLE_SUBCLASS != 0) {
         (true, _) => read_word(memory, addr, object.list_ob_item)?,
         (_, true) => addr.checked_add(object.tuple_ob_item as u64)?,
         _ => return None,

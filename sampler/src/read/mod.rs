@@ -30,4 +30,5 @@ pub(crate) mod testing;
 pub mod text;
 pub mod thread_names;
 pub mod threads;
+pub(crate) mod type_flags;
 pub mod types;

@@ -12,6 +12,7 @@ use crate::process::memory::{Bytes, Memory, Range};
 use crate::read::callables::FIRST_FIELD;
 use crate::read::dict::{get_str, instance_attribute, items, read_word};
 use crate::read::objects::class_name;
+use crate::read::type_flags::{HEAPTYPE, TYPE_SUBCLASS};
 
 /// Modules that are entered.
 const MAX_MODULES: usize = 10_000;
@@ -23,11 +24,6 @@ const MAX_WAITING: usize = 500_000;
 const BATCH: usize = 512;
 /// Cells of one closure.
 const MAX_CELLS: usize = 256;
-
-/// `Py_TPFLAGS_HEAPTYPE`.
-const HEAP_TYPE: u64 = 1 << 9;
-/// `Py_TPFLAGS_TYPE_SUBCLASS`.
-const TYPE_SUBCLASS: u64 = 1 << 31;
 
 /// A code object that the walk came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,7 +207,7 @@ impl Reach {
                 }
             }
             Kind::Class => {
-                if read_word(memory, addr, layout.object.tp_flags)? & HEAP_TYPE != 0 {
+                if read_word(memory, addr, layout.object.tp_flags)? & HEAPTYPE != 0 {
                     let dict = read_word(memory, addr, spec.tp_dict)?;
                     self.wait(Waiting::Dict { dict, globals });
                 }

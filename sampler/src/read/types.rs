@@ -7,6 +7,10 @@ use crate::layout::spec::{Layout, StaticTypes};
 use crate::process::memory::{Bytes, Memory, Range};
 use crate::read::dict::{self, read_word};
 use crate::read::text;
+use crate::read::type_flags::{
+    HEAPTYPE, IMMUTABLETYPE, INLINE_VALUES, LONG_SUBCLASS, MANAGED_DICT, METHOD_DESCRIPTOR, READY,
+    STATIC_BUILTIN, TYPE_SUBCLASS, VALID_VERSION_TAG,
+};
 
 /// Classes of an MRO that are followed.
 const MAX_MRO: usize = 256;
@@ -20,27 +24,6 @@ const STATE_CHUNK: usize = 64 << 10;
 const PAGE: usize = 1024;
 /// `_Py_MAX_MANAGED_STATIC_BUILTIN_TYPES` is 200 (3.12+).
 const MAX_STATICS: u64 = 256;
-
-/// `_Py_TPFLAGS_STATIC_BUILTIN` (3.12+).
-const STATIC_BUILTIN: u64 = 1 << 1;
-/// `Py_TPFLAGS_INLINE_VALUES` (3.13+).
-const INLINE_VALUES: u64 = 1 << 2;
-/// `Py_TPFLAGS_MANAGED_DICT` (3.11+).
-const MANAGED_DICT: u64 = 1 << 4;
-/// `Py_TPFLAGS_IMMUTABLETYPE` (3.10+).
-const IMMUTABLE: u64 = 1 << 8;
-/// `Py_TPFLAGS_HEAPTYPE`.
-const HEAP: u64 = 1 << 9;
-/// `Py_TPFLAGS_READY`.
-const READY: u64 = 1 << 12;
-/// `Py_TPFLAGS_METHOD_DESCRIPTOR`.
-const METHOD_DESCRIPTOR: u64 = 1 << 17;
-/// `Py_TPFLAGS_VALID_VERSION_TAG`.
-const VALID_VERSION_TAG: u64 = 1 << 19;
-/// `Py_TPFLAGS_LONG_SUBCLASS`.
-const LONG_SUBCLASS: u64 = 1 << 24;
-/// `Py_TPFLAGS_TYPE_SUBCLASS`.
-const TYPE_SUBCLASS: u64 = 1 << 31;
 
 /// The fields of a `PyTypeObject` that attribute lookup and its caches depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,18 +101,18 @@ impl RawType {
 
     /// Whether this is the same type as before, not another one at its address.
     pub fn is_same(&self, other: &Self) -> bool {
-        let identity = |raw: &Self| (raw.addr, raw.tp_name, raw.mro, raw.dict, raw.flags & HEAP);
+        let identity = |raw: &Self| (raw.addr, raw.tp_name, raw.mro, raw.dict, raw.flags & HEAPTYPE);
         identity(self) == identity(other)
     }
 
     /// `Py_TPFLAGS_HEAPTYPE`.
     pub fn is_heap(&self) -> bool {
-        self.flags & HEAP != 0
+        self.flags & HEAPTYPE != 0
     }
 
     /// Whether nothing can be stored to it: `Py_TPFLAGS_IMMUTABLETYPE`, or static.
     pub fn is_immutable(&self) -> bool {
-        !self.is_heap() || self.flags & IMMUTABLE != 0
+        !self.is_heap() || self.flags & IMMUTABLETYPE != 0
     }
 
     /// `Py_TPFLAGS_MANAGED_DICT` (3.11+).
@@ -303,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_type_is_known_by_its_metaclass_and_its_mro() {
-        let good = image(READY | TYPE_SUBCLASS | HEAP, 99);
+        let good = image(READY | TYPE_SUBCLASS | HEAPTYPE, 99);
         let raw = RawType::read(&good, layout(14), 0x1000).unwrap();
         assert_eq!((raw.tag, raw.versions_used, raw.is_heap()), (99, Some(0), true));
         assert_eq!(raw.mro(&good, layout(14)), [0x1000]);
