@@ -208,7 +208,7 @@ impl Reach {
             }
             Kind::Class => {
                 if read_word(memory, addr, layout.object.tp_flags)? & HEAPTYPE != 0 {
-                    let dict = read_word(memory, addr, spec.tp_dict)?;
+                    let dict = read_word(memory, addr, layout.object.types.tp_dict)?;
                     self.wait(Waiting::Dict { dict, globals });
                 }
             }
