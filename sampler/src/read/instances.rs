@@ -1,9 +1,9 @@
-//! How an instance keeps its attributes, a sequence its items, an int its size.
+//! How an instance keeps its attributes, and a sequence its items.
 
 use slowpath_profile::evidence::InstanceDict;
 
 use crate::layout::spec::Layout;
-use crate::process::memory::{Bytes, Memory};
+use crate::process::memory::Memory;
 use crate::read::dict::{self, Attributes, read_word};
 use crate::read::keys::DictHead;
 use crate::read::type_flags::{LIST_SUBCLASS, TUPLE_SUBCLASS};
@@ -47,27 +47,6 @@ pub fn container_item(
         _ => return None,
     };
     memory.read_u64(first.checked_add(index.checked_mul(WORD)?)?).ok()
-}
-
-/// Digits of the int at `addr`, and whether it is negative.
-pub fn int_size(memory: &dyn Memory, layout: &Layout, addr: u64) -> Option<(u64, bool)> {
-    let long = &layout.object.long;
-    let word = read_word(memory, addr, long.size_or_tag)?;
-    Some(match long.tagged {
-        true => (word >> 3, word & 3 == 2),
-        false => (word.cast_signed().unsigned_abs(), word.cast_signed() < 0),
-    })
-}
-
-/// The value of the int at `addr`, if it has at most one digit.
-pub fn small_int(memory: &dyn Memory, layout: &Layout, addr: u64) -> Option<i64> {
-    let (digits, is_negative) = int_size(memory, layout, addr)?;
-    if digits > 1 {
-        return None;
-    }
-    let digit = memory.read_bytes(addr.checked_add(layout.object.long.digits as u64)?, 4).ok()?;
-    let value = if digits == 0 { 0 } else { i64::from(digit.u32_at(0)?) };
-    Some(if is_negative { -value } else { value })
 }
 
 #[cfg(test)]

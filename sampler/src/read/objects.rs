@@ -6,6 +6,7 @@ use crate::layout::spec::Layout;
 use crate::process::memory::{Bytes, Memory};
 use crate::read::dict::{self, read_word};
 pub use crate::read::dict::{get_str as dict_get_str, instance_attribute, items as dict_items};
+use crate::read::ints::{MAX_DIGITS, int_size, int_value};
 use crate::read::text;
 use crate::read::type_flags::{
     BYTES_SUBCLASS, DICT_SUBCLASS, LIST_SUBCLASS, LONG_SUBCLASS, TUPLE_SUBCLASS, TYPE_SUBCLASS,
@@ -18,8 +19,6 @@ const MAX_DEPTH: usize = 3;
 const MAX_OBJECTS: usize = 200;
 /// Items of one container that are shown.
 const MAX_ITEMS: usize = 50;
-/// Digits (of 30 bits) up to which an int is written out.
-const MAX_DIGITS: usize = 4;
 
 /// The object at `addr`, much as `repr` would show it, in at most `limit` characters (and `…`).
 ///
@@ -105,26 +104,15 @@ impl Renderer<'_> {
 
     /// Decimal up to 120 bits; of larger ones the size alone.
     fn int(&self, addr: u64, is_bool: bool) -> Option<String> {
-        let long = &self.layout.object.long;
-        let word = read_word(self.memory, addr, long.size_or_tag)?;
-        let (digits, negative) = if long.tagged {
-            (word >> 3, word & 3 == 2)
-        } else {
-            (word.cast_signed().unsigned_abs(), word.cast_signed() < 0)
-        };
-        if digits > MAX_DIGITS as u64 {
+        let (digits, _) = int_size(self.memory, self.layout, addr)?;
+        if digits > MAX_DIGITS {
             return Some(format!("<int of about {} bits>", digits.saturating_mul(30)));
         }
-        let bytes =
-            self.memory.read_bytes(addr.checked_add(long.digits as u64)?, digits as usize * 4).ok()?;
-        let digits = bytes.chunks_exact(4).filter_map(|digit| digit.u32_at(0));
-        let value = digits
-            .enumerate()
-            .fold(0i128, |value, (index, digit)| value | i128::from(digit & 0x3fff_ffff) << (30 * index));
+        let value = int_value(self.memory, self.layout, addr, MAX_DIGITS)?;
         Some(match (is_bool, value) {
             (true, 0) => "False".into(),
             (true, _) => "True".into(),
-            _ => (if negative { -value } else { value }).to_string(),
+            _ => value.to_string(),
         })
     }
 

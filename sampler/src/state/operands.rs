@@ -18,7 +18,8 @@ use crate::layout::spec::{Layout, StackTop};
 use crate::process::memory::{Bytes, Range};
 use crate::read::caches::{CodeParts, SitePlan};
 use crate::read::dict::read_word;
-use crate::read::instances::{container_item, instance_dict, int_size, small_int};
+use crate::read::instances::{container_item, instance_dict};
+use crate::read::ints::{int_size, int_value};
 use crate::read::operands::{SiteOperands, Source, is_kept, operands};
 use crate::read::types::RawType;
 
@@ -163,7 +164,7 @@ impl<'l, 'a> Sampling<'l, 'a> {
                     Source::SmallInt(index) => i64::from(*index),
                     index => {
                         let met = self.meet(objects, index).filter(|met| is_int(objects, met))?;
-                        small_int(memory, layout, met.addr)?
+                        i64::try_from(int_value(memory, layout, met.addr, 1)?).ok()?
                     }
                 };
                 container_item(memory, layout, base, |len| place(index, len))?
