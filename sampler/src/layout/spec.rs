@@ -571,6 +571,13 @@ pub struct Adaptive {
     pub flag_bits: &'static [(&'static str, u8)],
 }
 
+impl Adaptive {
+    /// How many low bits of the argument of an instruction are flags.
+    pub fn flag_bits_of(&self, instruction: &str) -> u8 {
+        self.flag_bits.iter().find(|(flagged, _)| *flagged == instruction).map_or(0, |(_, bits)| *bits)
+    }
+}
+
 /// The 16 bits of an adaptive counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CounterFormat {

@@ -187,10 +187,7 @@ fn decode(source: Source<'_>, texts: &mut Texts, addr: u64, header: &[u8]) -> Op
         types: &types,
         string,
     };
-    let flag_bits = |name: &str| {
-        let found = layout.adaptive.flag_bits.iter().find(|(flagged, _)| *flagged == name);
-        found.map_or(0, |(_, bits)| *bits)
-    };
+    let flag_bits = |name: &str| layout.adaptive.flag_bits_of(name);
     let stores = stores::find(&instructions, body, &flag_bits, &mut operands);
     let lines = match stores.is_empty() {
         true => Vec::new(),
