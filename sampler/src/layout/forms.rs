@@ -142,7 +142,6 @@ fn form(layout: &Layout, name: &'static str, caches: u8) -> Form {
         _ if name != instruction => FormKind::Specialised,
         _ => FormKind::Only,
     };
-    let flag_bits = layout.adaptive.flag_bits.iter().find(|(flagged, _)| *flagged == instruction);
     let tags = layout.adaptive.tags.iter().filter(|tag| name.starts_with(tag.form));
     Form {
         name,
@@ -150,7 +149,7 @@ fn form(layout: &Layout, name: &'static str, caches: u8) -> Form {
         family,
         kind,
         caches,
-        flag_bits: flag_bits.map_or(0, |(_, bits)| *bits),
+        flag_bits: layout.adaptive.flag_bits_of(instruction),
         tag: tags.max_by_key(|tag| tag.form.len()).filter(|_| kind == FormKind::Specialised),
     }
 }

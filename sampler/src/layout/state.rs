@@ -18,8 +18,6 @@ pub struct StateSpec {
     pub c_profileobj: Offset,
     /// What else is read of `PyFunctionObject`.
     pub function: FunctionExtra,
-    /// `PyTypeObject.tp_dict`.
-    pub tp_dict: Offset,
     /// What else is read of `PyCodeObject`.
     pub code: CodeExtra,
     /// `struct _gc_runtime_state`.

@@ -280,7 +280,7 @@ impl ProcessSampler {
     /// Looks at hot code, if it is time.
     fn look(&mut self, now_ns: u64, recorder: &mut Recorder) {
         let Some(tracker) = &mut self.tracker else { return };
-        tracker.look(&mut Moment {
+        tracker.look(Moment {
             memory: &self.memory,
             layout: &self.layout,
             pid: self.pid,
@@ -291,6 +291,17 @@ impl ProcessSampler {
             codes: &mut self.codes,
             tables: &mut recorder.tables,
         });
+    }
+
+    /// Makes what is pending ready to be handed on, with the evidence if there is some news or it is the
+    /// last time.
+    fn hand_on(&mut self, now_ns: u64, is_last: bool, recorder: &mut Recorder) {
+        self.verify_codes(true, recorder);
+        // What is pending is handed on after this.
+        self.window_begins = 0;
+        let tracker = self.tracker.as_mut().filter(|tracker| is_last || tracker.is_news(now_ns));
+        let evidence = tracker.and_then(|tracker| tracker.evidence(now_ns, &mut recorder.tables));
+        evidence.into_iter().for_each(|evidence| recorder.evidence(evidence));
     }
 
     fn with_gc(stack: Option<StackId>, recorder: &mut Recorder) -> Option<StackId> {
@@ -359,20 +370,10 @@ impl SampledProcess for ProcessSampler {
     }
 
     fn close(&mut self, now_ns: u64, recorder: &mut Recorder) {
-        self.verify_codes(true, recorder);
-        // What is pending is handed on after this.
-        self.window_begins = 0;
-        if let Some(tracker) = self.tracker.as_mut().filter(|tracker| tracker.is_news(now_ns)) {
-            let evidence = tracker.evidence(now_ns, &mut recorder.tables);
-            evidence.into_iter().for_each(|evidence| recorder.evidence(evidence));
-        }
+        self.hand_on(now_ns, false, recorder);
     }
 
     fn end(&mut self, now_ns: u64, recorder: &mut Recorder) {
-        self.verify_codes(true, recorder);
-        self.window_begins = 0;
-        let evidence =
-            self.tracker.as_mut().and_then(|tracker| tracker.evidence(now_ns, &mut recorder.tables));
-        evidence.into_iter().for_each(|evidence| recorder.evidence(evidence));
+        self.hand_on(now_ns, true, recorder);
     }
 }

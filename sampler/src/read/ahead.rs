@@ -64,4 +64,17 @@ mod tests {
         assert_eq!(ahead.read_bytes(0x100e, 4), Ok(vec![14, 15, 16, 17]));
         assert!(ahead.read_bytes(0x9000, 4).is_err());
     }
+
+    #[test]
+    fn a_copy_stays_as_it_was_when_the_target_changes() {
+        let target = Bytes { start: 0x1000, bytes: (0..64).collect() };
+        let mut ahead = Ahead::new(&target);
+        ahead.fetch([Range::new(0x1000, 16)]);
+        let now = Bytes { start: 0x1000, bytes: vec![0xff; 64] };
+        let copied = Ahead { memory: &now, ..ahead };
+        assert_eq!(copied.read_bytes(0x1004, 4).unwrap(), [4, 5, 6, 7]);
+        assert_eq!(copied.read_bytes(0x1010, 2).unwrap(), [0xff; 2]);
+        assert_eq!(copied.read_bytes(0x100c, 8).unwrap(), [0xff; 8], "partly copied");
+        assert_eq!(copied.read_u64(0x2000), Err(MemoryError::Unmapped(0x2000)));
+    }
 }

@@ -35,7 +35,7 @@ pub fn full_name(memory: &dyn Memory, layout: &Layout, spec: &StateSpec, functio
 }
 
 /// `__module__` of a class, if it is text in its dict.
-pub fn class_module(memory: &dyn Memory, layout: &Layout, spec: &StateSpec, class: u64) -> Option<String> {
-    let dict = read_word(memory, class, spec.tp_dict).filter(|dict| *dict != 0)?;
+pub fn class_module(memory: &dyn Memory, layout: &Layout, class: u64) -> Option<String> {
+    let dict = read_word(memory, class, layout.object.types.tp_dict).filter(|dict| *dict != 0)?;
     text::string(memory, &layout.object, get_str(memory, layout, dict, "__module__")?)
 }

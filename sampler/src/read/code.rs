@@ -5,8 +5,8 @@ use thiserror::Error;
 
 use crate::layout::spec::{Bytecode, FrameWords, Layout, OpcodeTable};
 use crate::process::memory::{Bytes, Memory, MemoryError, Range};
+use crate::read::ahead::Ahead;
 use crate::read::bytecode;
-use crate::read::image::{Copied, Image};
 use crate::read::line_table::LineTable;
 use crate::read::stack::CodeFacts;
 use crate::read::text;
@@ -89,8 +89,7 @@ impl Code {
         if !is_code_type(word(layout.object.ob_type)?) {
             return Err(CodeError::NotCode(addr));
         }
-        let image = copy_parts(memory, layout, addr, &header);
-        let memory: &dyn Memory = &Copied { image: &image, memory };
+        let memory: &dyn Memory = &copy_parts(memory, layout, addr, &header);
         let (start, len) = bytecode_range(memory, layout, addr, &header)?;
         let bytecode = memory.read_bytes(start, len)?;
         let text = |pointer| text::read_str(memory, &layout.object, pointer);
@@ -214,37 +213,37 @@ impl CodeFacts for Code {
 
 /// Copies what a code object points to in one read, as far as it is of usual size. A code object that
 /// is about to go, as those of modules being imported are, is gone after a few reads more.
-fn copy_parts(memory: &dyn Memory, layout: &Layout, addr: u64, header: &[u8]) -> Image {
+fn copy_parts<'a>(memory: &'a dyn Memory, layout: &Layout, addr: u64, header: &[u8]) -> Ahead<'a> {
     let (code, object) = (&layout.code, &layout.object);
-    let mut image = Image::default();
+    let mut wanted = Vec::new();
     let pointer = |offset| header.u64_at(offset).filter(|pointer| *pointer != 0);
     for text in [Some(code.name), code.qualname, Some(code.filename)].into_iter().flatten() {
         if let Some(text) = pointer(text) {
-            image.add(text::beginning(object, text));
+            wanted.push(text::beginning(object, text));
         }
     }
     if let Some(names) = pointer(code.localsplusnames) {
-        image.add(Range::new(names.wrapping_add(object.ob_size as u64), 8));
+        wanted.push(Range::new(names.wrapping_add(object.ob_size as u64), 8));
     }
     if let Some(table) = pointer(code.linetable) {
-        image.add(Range::new(table, object.bytes_ob_sval + USUAL_BYTES));
+        wanted.push(Range::new(table, object.bytes_ob_sval + USUAL_BYTES));
     }
     // What may reach beyond the end of mapped memory comes last.
     match code.bytecode {
         Bytecode::Inline(_) => {
             if let Ok((start, len)) = bytecode_range(memory, layout, addr, header) {
-                image.add(Range::new(start, len));
+                wanted.push(Range::new(start, len));
             }
         }
         Bytecode::Object(offset) => {
             if let Some(bytes) = pointer(offset) {
-                image.add(Range::new(bytes, object.bytes_ob_sval + USUAL_BYTES));
+                wanted.push(Range::new(bytes, object.bytes_ob_sval + USUAL_BYTES));
             }
         }
     }
-    // What could not be copied is read when it is needed.
-    let _ = image.fill(memory);
-    image
+    let mut ahead = Ahead::new(memory);
+    ahead.fetch(wanted);
+    ahead
 }
 
 /// Address and length of the bytecode in bytes.

@@ -11,8 +11,8 @@ use slowpath_profile::{FrameId, Function, FunctionId, FunctionKind, Tables};
 
 use crate::layout::spec::Layout;
 use crate::process::memory::Memory;
+use crate::read::ahead::Ahead;
 use crate::read::code::{Code, CodeError};
-use crate::read::image::{Copied, Image};
 
 /// Entries kept; a program with more code objects starts over.
 const MAX_ENTRIES: usize = 200_000;
@@ -138,16 +138,12 @@ impl CodeCache {
     /// Whether each of the known code objects at `addrs` is still there, by one read for many.
     fn compare(&self, memory: &dyn Memory, layout: &Layout, addrs: &[u64]) -> Vec<(u64, bool)> {
         let mut compared = Vec::with_capacity(addrs.len());
-        let mut image = Image::default();
         for some in addrs.chunks(COMPARED_AT_ONCE) {
             let known = || some.iter().filter_map(|addr| self.entries.get(addr));
-            image.clear();
-            known().flat_map(|entry| entry.code.witnesses(layout)).for_each(|range| _ = image.add(range));
-            // What could not be copied so is read on its own.
-            let _ = image.fill(memory);
-            let copied = Copied { image: &image, memory };
+            let mut ahead = Ahead::new(memory);
+            ahead.fetch(known().flat_map(|entry| entry.code.witnesses(layout)));
             compared
-                .extend(known().map(|entry| (entry.code.addr, entry.code.is_still_there(&copied, layout))));
+                .extend(known().map(|entry| (entry.code.addr, entry.code.is_still_there(&ahead, layout))));
         }
         compared
     }

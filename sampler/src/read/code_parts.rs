@@ -5,6 +5,7 @@ use crate::layout::spec::Layout;
 use crate::process::memory::{Bytes, Memory};
 use crate::read::caches::{CodeParts, instructions, is_whole};
 use crate::read::text;
+use crate::read::tuples::tuple_items;
 
 /// Names of a code object that are read.
 const MAX_NAMES: usize = 16_384;
@@ -38,11 +39,12 @@ pub fn read(
 
 /// The texts of a tuple of strings.
 pub fn read_names(memory: &dyn Memory, layout: &Layout, tuple: u64) -> Option<Vec<String>> {
-    let count = memory.read_u64(tuple.checked_add(layout.object.ob_size as u64)?).ok()?;
-    let count = usize::try_from(count).ok().filter(|count| *count <= MAX_NAMES)?;
-    let items = memory.read_bytes(tuple.checked_add(layout.object.tuple_ob_item as u64)?, count * 8).ok()?;
+    let items = tuple_items(memory, layout, tuple, MAX_NAMES + 1)?;
+    if items.len() > MAX_NAMES {
+        return None;
+    }
     let text = |addr: u64| text::string_up_to(memory, &layout.object, addr, MAX_NAME).unwrap_or_default();
-    Some(items.chunks_exact(8).map(|item| item.u64_at(0).map_or(String::new(), text)).collect())
+    Some(items.into_iter().map(text).collect())
 }
 
 /// The bytecode with each opcode that hides another replaced by what it stands for, up to one of which

@@ -17,6 +17,8 @@ use crate::read::caches::instructions;
 use crate::read::code::bytecode_range;
 use crate::read::line_table::LineTable;
 use crate::read::stores::{self, Body, Found, Operands};
+use crate::read::tuples::tuple_items;
+use crate::read::types::types_of;
 use crate::read::{code_parts, text};
 
 /// Bytecode of one code object; a larger one is a table of data that somebody wrote as code.
@@ -170,7 +172,8 @@ fn decode(source: Source<'_>, texts: &mut Texts, addr: u64, header: &[u8]) -> Op
         (false, "<module>") => Body::Module,
         (false, _) => Body::Class,
     };
-    let (constants, types) = constants(source, word(layout.code.consts)?);
+    let constants = tuple(memory, layout, word(layout.code.consts)?);
+    let types = types_of(memory, layout, &constants);
     let (code, string) = (word(layout.object.ob_type)?, string_type(source, word(layout.code.name)?)?);
     let of_type = |wanted: u64| constants.iter().zip(&types).filter(move |(_, class)| **class == wanted);
     let nested = of_type(code).map(|(constant, _)| *constant).collect();
@@ -184,10 +187,7 @@ fn decode(source: Source<'_>, texts: &mut Texts, addr: u64, header: &[u8]) -> Op
         types: &types,
         string,
     };
-    let flag_bits = |name: &str| {
-        let found = layout.adaptive.flag_bits.iter().find(|(flagged, _)| *flagged == name);
-        found.map_or(0, |(_, bits)| *bits)
-    };
+    let flag_bits = |name: &str| layout.adaptive.flag_bits_of(name);
     let stores = stores::find(&instructions, body, &flag_bits, &mut operands);
     let lines = match stores.is_empty() {
         true => Vec::new(),
@@ -206,26 +206,9 @@ fn decode(source: Source<'_>, texts: &mut Texts, addr: u64, header: &[u8]) -> Op
     })
 }
 
-/// The items of a tuple.
+/// The items of a tuple, as far as they can be read.
 fn tuple(memory: &dyn Memory, layout: &Layout, addr: u64) -> Vec<u64> {
-    let count = memory.read_u64(addr.wrapping_add(layout.object.ob_size as u64)).unwrap_or(0);
-    let count = usize::try_from(count).unwrap_or(usize::MAX).min(MAX_ITEMS);
-    let items = memory.read_bytes(addr.wrapping_add(layout.object.tuple_ob_item as u64), count * 8);
-    items.unwrap_or_default().chunks_exact(8).filter_map(|item| item.u64_at(0)).collect()
-}
-
-/// The constants of a code object, and the type of each.
-fn constants(source: Source<'_>, addr: u64) -> (Vec<u64>, Vec<u64>) {
-    let constants = tuple(source.memory, source.layout, addr);
-    let mut types = Vec::with_capacity(constants.len());
-    for part in constants.chunks(512) {
-        let at = |constant: &u64| Range::new(constant.wrapping_add(source.layout.object.ob_type as u64), 8);
-        let ranges: Vec<Range> = part.iter().map(at).collect();
-        let mut words = vec![0; ranges.len() * 8];
-        let _ = source.memory.read_vectored(&ranges, &mut words);
-        types.extend(words.chunks_exact(8).map(|word| word.u64_at(0).unwrap_or(0)));
-    }
-    (constants, types)
+    tuple_items(memory, layout, addr, MAX_ITEMS).unwrap_or_default()
 }
 
 /// The type of a string that is one.

@@ -7,6 +7,7 @@ use crate::layout::spec::{InstanceDict, Layout};
 use crate::process::memory::{Bytes, Memory};
 use crate::read::keys::Keys;
 use crate::read::text;
+use crate::read::type_flags::{INLINE_VALUES, MANAGED_DICT};
 
 /// Entries that are read at a time.
 const BATCH: usize = 1024;
@@ -15,10 +16,6 @@ const KEYS_PER_READ: usize = 32;
 /// Entries of a dict that are searched for a name: `sys.modules` of large programs has thousands.
 const MAX_SEARCHED: usize = 100_000;
 
-/// `Py_TPFLAGS_INLINE_VALUES` (3.13+).
-const INLINE_VALUES: u64 = 1 << 2;
-/// `Py_TPFLAGS_MANAGED_DICT` (3.11+).
-const MANAGED_DICT: u64 = 1 << 4;
 /// `PyDictValues.valid` (3.13+), in front of the values.
 const VALUES_VALID: usize = 3;
 
@@ -58,8 +55,10 @@ fn find_str(memory: &dyn Memory, layout: &Layout, items: &[(u64, u64)], name: &s
 /// The attribute `name` in the dict of the instance (or module) at `object`, however its dict is kept.
 pub fn instance_attribute(memory: &dyn Memory, layout: &Layout, object: u64, name: &str) -> Option<u64> {
     match attributes(memory, layout, object)? {
+        Attributes::Nowhere => None,
         Attributes::Dict(dict) => get_str(memory, layout, dict, name),
-        Attributes::Values { keys, first } => {
+        Attributes::Values { class, first } => {
+            let keys = shared_keys(memory, layout, class)?;
             let items = split_items(memory, layout, keys, first, MAX_SEARCHED)?;
             find_str(memory, layout, &items, name)
         }
@@ -69,12 +68,14 @@ pub fn instance_attribute(memory: &dyn Memory, layout: &Layout, object: u64, nam
 /// Where the attributes of an instance are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attributes {
-    /// In a dict.
+    /// Its class gives it no dict: `__slots__`, or a built-in type.
+    Nowhere,
+    /// In a dict; 0 while it has not been made.
     Dict(u64),
-    /// In an array that begins at `first`, named by the keys that its type shares.
+    /// In an array that begins at `first`, named by the [`shared_keys`] of the class.
     Values {
-        /// Address of the keys.
-        keys: u64,
+        /// Address of the class.
+        class: u64,
         /// Address of the first value.
         first: u64,
     },
@@ -84,13 +85,23 @@ pub enum Attributes {
 pub fn attributes(memory: &dyn Memory, layout: &Layout, object: u64) -> Option<Attributes> {
     let class = read_word(memory, object, layout.object.ob_type)?;
     let flags = read_word(memory, class, layout.object.tp_flags)?;
+    attributes_of(memory, layout, object, class, flags)
+}
+
+/// Where the attributes of the instance at `object` are, whose class with its `tp_flags` is known.
+pub fn attributes_of(
+    memory: &dyn Memory,
+    layout: &Layout,
+    object: u64,
+    class: u64,
+    flags: u64,
+) -> Option<Attributes> {
     if layout.object.instance_dict == InstanceDict::Offset || flags & MANAGED_DICT == 0 {
         return from_dictoffset(memory, layout, object, class);
     }
     let shared = |values: u64| {
-        let keys = read_word(memory, class, layout.object.ht_cached_keys)?;
         let first = values.checked_add(layout.object.dict.values_first as u64)?;
-        Some(Attributes::Values { keys, first })
+        Some(Attributes::Values { class, first })
     };
     let before = |words: u64| memory.read_u64(object.checked_sub(words * WORD)?).ok();
     match layout.object.instance_dict {
@@ -115,12 +126,19 @@ pub fn attributes(memory: &dyn Memory, layout: &Layout, object: u64) -> Option<A
     }
 }
 
+/// Address of the keys by which the instances of a class lay out their values.
+pub fn shared_keys(memory: &dyn Memory, layout: &Layout, class: u64) -> Option<u64> {
+    read_word(memory, class, layout.object.ht_cached_keys)
+}
+
 /// A dict pointer inside the object. Negative offsets (variable-sized objects with a dict) are rare
 /// and not followed.
 fn from_dictoffset(memory: &dyn Memory, layout: &Layout, object: u64, class: u64) -> Option<Attributes> {
     let offset = read_word(memory, class, layout.object.tp_dictoffset)?.cast_signed();
-    let offset = u64::try_from(offset).ok().filter(|offset| *offset > 0)?;
-    Some(Attributes::Dict(memory.read_u64(object.checked_add(offset)?).ok()?))
+    Some(match u64::try_from(offset).ok()? {
+        0 => Attributes::Nowhere,
+        offset => Attributes::Dict(memory.read_u64(object.checked_add(offset)?).ok()?),
+    })
 }
 
 /// Keys of a shared table with the values of one instance.

@@ -5,6 +5,7 @@ use crate::process::memory::{Bytes, Memory};
 use crate::read::objects::render;
 use crate::read::stack::RawFrame;
 use crate::read::text;
+use crate::read::tuples::tuple_items;
 
 /// Upper bound of variables of one frame.
 const MAX_LOCALS: usize = 1_000;
@@ -19,7 +20,8 @@ pub fn read(
 ) -> Vec<(String, bool, String)> {
     let Ok(header) = memory.read_bytes(frame.code, layout.code.size) else { return Vec::new() };
     let arguments = header.u32_at(layout.code.argcount).unwrap_or(0) as usize;
-    let names = header.u64_at(layout.code.localsplusnames).map(|tuple| tuple_items(memory, layout, tuple));
+    let names = header.u64_at(layout.code.localsplusnames);
+    let names = names.and_then(|tuple| tuple_items(memory, layout, tuple, MAX_LOCALS));
     let names = names.unwrap_or_default();
     let first = frame.addr.wrapping_add(layout.frame.localsplus as u64);
     let Ok(values) = memory.read_bytes(first, names.len() * 8) else { return Vec::new() };
@@ -33,11 +35,4 @@ pub fn read(
         }
     }
     locals
-}
-
-fn tuple_items(memory: &dyn Memory, layout: &Layout, tuple: u64) -> Vec<u64> {
-    let count = memory.read_u64(tuple.wrapping_add(layout.object.ob_size as u64)).unwrap_or(0);
-    let count = usize::try_from(count).unwrap_or(usize::MAX).min(MAX_LOCALS);
-    let bytes = memory.read_bytes(tuple.wrapping_add(layout.object.tuple_ob_item as u64), count * 8);
-    bytes.unwrap_or_default().chunks_exact(8).filter_map(|word| word.u64_at(0)).collect()
 }

@@ -6,7 +6,12 @@ use crate::layout::spec::Layout;
 use crate::process::memory::{Bytes, Memory};
 use crate::read::dict::{self, read_word};
 pub use crate::read::dict::{get_str as dict_get_str, instance_attribute, items as dict_items};
+use crate::read::ints::{MAX_DIGITS, int_size, int_value};
 use crate::read::text;
+use crate::read::type_flags::{
+    BYTES_SUBCLASS, DICT_SUBCLASS, LIST_SUBCLASS, LONG_SUBCLASS, TUPLE_SUBCLASS, TYPE_SUBCLASS,
+    UNICODE_SUBCLASS,
+};
 
 /// Containers in containers that are opened; this also ends cycles.
 const MAX_DEPTH: usize = 3;
@@ -14,17 +19,6 @@ const MAX_DEPTH: usize = 3;
 const MAX_OBJECTS: usize = 200;
 /// Items of one container that are shown.
 const MAX_ITEMS: usize = 50;
-/// Digits (of 30 bits) up to which an int is written out.
-const MAX_DIGITS: usize = 4;
-
-/// Fast-subclass bits of `tp_flags`: which built-in type an object is, subclasses included.
-const LONG: u64 = 1 << 24;
-const LIST: u64 = 1 << 25;
-const TUPLE: u64 = 1 << 26;
-const BYTES: u64 = 1 << 27;
-const UNICODE: u64 = 1 << 28;
-const DICT: u64 = 1 << 29;
-const TYPE: u64 = 1 << 31;
 
 /// The object at `addr`, much as `repr` would show it, in at most `limit` characters (and `…`).
 ///
@@ -49,7 +43,7 @@ pub(crate) fn class_name(memory: &dyn Memory, layout: &Layout, class: u64) -> Op
 /// Whether the object at `addr` is a `str`, not an instance of a subclass.
 pub fn is_exact_str(memory: &dyn Memory, layout: &Layout, addr: u64) -> bool {
     read_word(memory, addr, layout.object.ob_type).is_some_and(|class| {
-        read_word(memory, class, layout.object.tp_flags).is_some_and(|flags| flags & UNICODE != 0)
+        read_word(memory, class, layout.object.tp_flags).is_some_and(|flags| flags & UNICODE_SUBCLASS != 0)
             && class_name(memory, layout, class).is_some_and(|name| name == "str")
     })
 }
@@ -85,19 +79,19 @@ impl Renderer<'_> {
         let flags = read_word(self.memory, class, object.tp_flags)?;
         let name = class_name(self.memory, self.layout, class)?;
         let is = |bit| flags & bit != 0;
-        Some(if is(UNICODE) {
+        Some(if is(UNICODE_SUBCLASS) {
             self.string(&text::string_up_to(self.memory, object, addr, self.limit + 1)?)
-        } else if is(LONG) {
+        } else if is(LONG_SUBCLASS) {
             self.text(&self.int(addr, name == "bool")?)
-        } else if is(BYTES) {
+        } else if is(BYTES_SUBCLASS) {
             self.bytes(&text::bytes(self.memory, object, addr)?)
-        } else if is(TUPLE) {
+        } else if is(TUPLE_SUBCLASS) {
             self.sequence(addr.checked_add(object.tuple_ob_item as u64)?, addr, ["(", ")"], depth)?
-        } else if is(LIST) {
+        } else if is(LIST_SUBCLASS) {
             self.sequence(read_word(self.memory, addr, object.list_ob_item)?, addr, ["[", "]"], depth)?
-        } else if is(DICT) {
+        } else if is(DICT_SUBCLASS) {
             self.dict(addr, depth)
-        } else if is(TYPE) {
+        } else if is(TYPE_SUBCLASS) {
             self.text(&format!("<class '{}'>", escaped(&class_name(self.memory, self.layout, addr)?)))
         } else if name == "NoneType" {
             self.text("None")
@@ -110,26 +104,15 @@ impl Renderer<'_> {
 
     /// Decimal up to 120 bits; of larger ones the size alone.
     fn int(&self, addr: u64, is_bool: bool) -> Option<String> {
-        let long = &self.layout.object.long;
-        let word = read_word(self.memory, addr, long.size_or_tag)?;
-        let (digits, negative) = if long.tagged {
-            (word >> 3, word & 3 == 2)
-        } else {
-            (word.cast_signed().unsigned_abs(), word.cast_signed() < 0)
-        };
-        if digits > MAX_DIGITS as u64 {
+        let (digits, _) = int_size(self.memory, self.layout, addr)?;
+        if digits > MAX_DIGITS {
             return Some(format!("<int of about {} bits>", digits.saturating_mul(30)));
         }
-        let bytes =
-            self.memory.read_bytes(addr.checked_add(long.digits as u64)?, digits as usize * 4).ok()?;
-        let digits = bytes.chunks_exact(4).filter_map(|digit| digit.u32_at(0));
-        let value = digits
-            .enumerate()
-            .fold(0i128, |value, (index, digit)| value | i128::from(digit & 0x3fff_ffff) << (30 * index));
+        let value = int_value(self.memory, self.layout, addr, MAX_DIGITS)?;
         Some(match (is_bool, value) {
             (true, 0) => "False".into(),
             (true, _) => "True".into(),
-            _ => (if negative { -value } else { value }).to_string(),
+            _ => value.to_string(),
         })
     }
 

@@ -8,10 +8,13 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::layout::spec::Layout;
 use crate::layout::state::StateSpec;
-use crate::process::memory::{Bytes, Memory, Range};
+use crate::process::memory::{Bytes, Memory};
 use crate::read::callables::FIRST_FIELD;
 use crate::read::dict::{get_str, instance_attribute, items, read_word};
 use crate::read::objects::class_name;
+use crate::read::tuples::tuple_items;
+use crate::read::type_flags::{HEAPTYPE, TYPE_SUBCLASS};
+use crate::read::types::types_of;
 
 /// Modules that are entered.
 const MAX_MODULES: usize = 10_000;
@@ -19,15 +22,8 @@ const MAX_MODULES: usize = 10_000;
 const MAX_ENTRIES: usize = 20_000;
 /// Things that wait to be entered.
 const MAX_WAITING: usize = 500_000;
-/// Objects whose types are read in one system call.
-const BATCH: usize = 512;
 /// Cells of one closure.
 const MAX_CELLS: usize = 256;
-
-/// `Py_TPFLAGS_HEAPTYPE`.
-const HEAP_TYPE: u64 = 1 << 9;
-/// `Py_TPFLAGS_TYPE_SUBCLASS`.
-const TYPE_SUBCLASS: u64 = 1 << 31;
 
 /// A code object that the walk came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,17 +157,11 @@ impl Reach {
 
     /// Has those of `objects` entered that may lead to code.
     fn objects(&mut self, memory: &dyn Memory, layout: &Layout, objects: &[u64], globals: u64) {
-        for objects in objects.chunks(BATCH) {
-            let at = |object: &u64| Range::new(object.wrapping_add(layout.object.ob_type as u64), 8);
-            let ranges: Vec<Range> = objects.iter().map(at).collect();
-            let mut types = vec![0; ranges.len() * 8];
-            // Unreadable ones end the copy; a program that changes so fast is looked at again later.
-            let filled = memory.read_vectored(&ranges, &mut types).unwrap_or(0);
-            for (object, class) in objects.iter().zip(types[..filled].chunks_exact(8)) {
-                let kind = self.kind(memory, layout, class.u64_at(0).unwrap_or(0));
-                if kind != Kind::Other && !self.seen.contains(object) {
-                    self.wait(Waiting::Object { addr: *object, kind, globals });
-                }
+        // What cannot be read is passed over; a program that changes so fast is looked at again later.
+        for (object, class) in objects.iter().zip(types_of(memory, layout, objects)) {
+            let kind = self.kind(memory, layout, class);
+            if kind != Kind::Other && !self.seen.contains(object) {
+                self.wait(Waiting::Object { addr: *object, kind, globals });
             }
         }
     }
@@ -211,8 +201,8 @@ impl Reach {
                 }
             }
             Kind::Class => {
-                if read_word(memory, addr, layout.object.tp_flags)? & HEAP_TYPE != 0 {
-                    let dict = read_word(memory, addr, spec.tp_dict)?;
+                if read_word(memory, addr, layout.object.tp_flags)? & HEAPTYPE != 0 {
+                    let dict = read_word(memory, addr, layout.object.types.tp_dict)?;
                     self.wait(Waiting::Dict { dict, globals });
                 }
             }
@@ -266,10 +256,7 @@ fn kind_of(memory: &dyn Memory, layout: &Layout, class: u64) -> Option<Kind> {
 
 /// What the cells of a closure hold.
 fn cells(memory: &dyn Memory, layout: &Layout, closure: u64) -> Vec<u64> {
-    let count = read_word(memory, closure, layout.object.ob_size).unwrap_or(0);
-    let count = usize::try_from(count).unwrap_or(0).min(MAX_CELLS);
-    let first = closure.wrapping_add(layout.object.tuple_ob_item as u64);
-    let cells = memory.read_bytes(first, count * 8).unwrap_or_default();
-    let held = cells.chunks_exact(8).filter_map(|cell| read_word(memory, cell.u64_at(0)?, FIRST_FIELD));
+    let cells = tuple_items(memory, layout, closure, MAX_CELLS).unwrap_or_default();
+    let held = cells.into_iter().filter_map(|cell| read_word(memory, cell, FIRST_FIELD));
     held.filter(|object| *object != 0).collect()
 }

@@ -189,7 +189,7 @@ fn callable_name(memory: &dyn Memory, layout: &Layout, spec: &StateSpec, object:
         None => {
             let class = read_word(memory, object, layout.object.ob_type)?;
             let name = type_name(memory, layout, object)?;
-            match callables::class_module(memory, layout, spec, class) {
+            match callables::class_module(memory, layout, class) {
                 Some(module) if !name.contains('.') && module != "builtins" => format!("{module}.{name}"),
                 _ => name,
             }

@@ -7,11 +7,18 @@ use crate::layout::spec::{Layout, StaticTypes};
 use crate::process::memory::{Bytes, Memory, Range};
 use crate::read::dict::{self, read_word};
 use crate::read::text;
+use crate::read::tuples::tuple_items;
+use crate::read::type_flags::{
+    HEAPTYPE, IMMUTABLETYPE, INLINE_VALUES, LONG_SUBCLASS, MANAGED_DICT, METHOD_DESCRIPTOR, READY,
+    STATIC_BUILTIN, TYPE_SUBCLASS, VALID_VERSION_TAG,
+};
 
 /// Classes of an MRO that are followed.
 const MAX_MRO: usize = 256;
 /// Subclasses of one class that are followed.
 const MAX_SUBCLASSES: usize = 10_000;
+/// Objects whose types are read in one system call.
+const TYPES_PER_READ: usize = 512;
 /// Bytes of the interpreter state that are searched for the entries of static types; 3.15 has 410 kB.
 const MAX_STATE: usize = 1 << 20;
 /// The search reads so much at a time.
@@ -20,27 +27,6 @@ const STATE_CHUNK: usize = 64 << 10;
 const PAGE: usize = 1024;
 /// `_Py_MAX_MANAGED_STATIC_BUILTIN_TYPES` is 200 (3.12+).
 const MAX_STATICS: u64 = 256;
-
-/// `_Py_TPFLAGS_STATIC_BUILTIN` (3.12+).
-const STATIC_BUILTIN: u64 = 1 << 1;
-/// `Py_TPFLAGS_INLINE_VALUES` (3.13+).
-const INLINE_VALUES: u64 = 1 << 2;
-/// `Py_TPFLAGS_MANAGED_DICT` (3.11+).
-const MANAGED_DICT: u64 = 1 << 4;
-/// `Py_TPFLAGS_IMMUTABLETYPE` (3.10+).
-const IMMUTABLE: u64 = 1 << 8;
-/// `Py_TPFLAGS_HEAPTYPE`.
-const HEAP: u64 = 1 << 9;
-/// `Py_TPFLAGS_READY`.
-const READY: u64 = 1 << 12;
-/// `Py_TPFLAGS_METHOD_DESCRIPTOR`.
-const METHOD_DESCRIPTOR: u64 = 1 << 17;
-/// `Py_TPFLAGS_VALID_VERSION_TAG`.
-const VALID_VERSION_TAG: u64 = 1 << 19;
-/// `Py_TPFLAGS_LONG_SUBCLASS`.
-const LONG_SUBCLASS: u64 = 1 << 24;
-/// `Py_TPFLAGS_TYPE_SUBCLASS`.
-const TYPE_SUBCLASS: u64 = 1 << 31;
 
 /// The fields of a `PyTypeObject` that attribute lookup and its caches depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,18 +104,18 @@ impl RawType {
 
     /// Whether this is the same type as before, not another one at its address.
     pub fn is_same(&self, other: &Self) -> bool {
-        let identity = |raw: &Self| (raw.addr, raw.tp_name, raw.mro, raw.dict, raw.flags & HEAP);
+        let identity = |raw: &Self| (raw.addr, raw.tp_name, raw.mro, raw.dict, raw.flags & HEAPTYPE);
         identity(self) == identity(other)
     }
 
     /// `Py_TPFLAGS_HEAPTYPE`.
     pub fn is_heap(&self) -> bool {
-        self.flags & HEAP != 0
+        self.flags & HEAPTYPE != 0
     }
 
     /// Whether nothing can be stored to it: `Py_TPFLAGS_IMMUTABLETYPE`, or static.
     pub fn is_immutable(&self) -> bool {
-        !self.is_heap() || self.flags & IMMUTABLE != 0
+        !self.is_heap() || self.flags & IMMUTABLETYPE != 0
     }
 
     /// `Py_TPFLAGS_MANAGED_DICT` (3.11+).
@@ -179,12 +165,7 @@ impl RawType {
 
     /// Addresses of the classes in its MRO, itself first.
     pub fn mro(&self, memory: &dyn Memory, layout: &Layout) -> Vec<u64> {
-        let object = &layout.object;
-        let count = read_word(memory, self.mro, object.ob_size).unwrap_or(0);
-        let count = usize::try_from(count).unwrap_or(usize::MAX).min(MAX_MRO);
-        let first = self.mro.saturating_add(object.tuple_ob_item as u64);
-        let bytes = memory.read_bytes(first, count * 8).unwrap_or_default();
-        bytes.chunks_exact(8).filter_map(|word| word.u64_at(0)).collect()
+        tuple_items(memory, layout, self.mro, MAX_MRO).unwrap_or_default()
     }
 
     /// The address of its dict; 0 if it cannot be told.
@@ -206,6 +187,20 @@ impl RawType {
         let referent = |(_, reference)| read_word(memory, reference, layout.object.wr_object);
         references.into_iter().filter_map(referent).collect()
     }
+}
+
+/// The types of objects, many in one read; 0 where that cannot be read.
+pub fn types_of(memory: &dyn Memory, layout: &Layout, objects: &[u64]) -> Vec<u64> {
+    let mut types = Vec::with_capacity(objects.len());
+    for objects in objects.chunks(TYPES_PER_READ) {
+        let at = |object: &u64| Range::new(object.wrapping_add(layout.object.ob_type as u64), 8);
+        let ranges: Vec<Range> = objects.iter().map(at).collect();
+        let mut words = vec![0; ranges.len() * 8];
+        // One that is not mapped ends the copy: those behind it stay 0.
+        let _ = memory.read_vectored(&ranges, &mut words);
+        types.extend(words.chunks_exact(8).map(|word| word.u64_at(0).unwrap_or(0)));
+    }
+    types
 }
 
 /// Where the interpreter keeps the dicts of static built-in types (3.12+).
@@ -303,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_type_is_known_by_its_metaclass_and_its_mro() {
-        let good = image(READY | TYPE_SUBCLASS | HEAP, 99);
+        let good = image(READY | TYPE_SUBCLASS | HEAPTYPE, 99);
         let raw = RawType::read(&good, layout(14), 0x1000).unwrap();
         assert_eq!((raw.tag, raw.versions_used, raw.is_heap()), (99, Some(0), true));
         assert_eq!(raw.mro(&good, layout(14)), [0x1000]);
@@ -320,6 +315,17 @@ mod tests {
         let bytes = image(READY | TYPE_SUBCLASS, 99).bytes;
         let tag = |minor| RawType::decode(layout(minor), 0x1000, &bytes).unwrap().tag;
         assert_eq!((tag(9), tag(12), tag(14)), (0, 0, 99));
+    }
+
+    #[test]
+    fn types_of_many_objects_are_read_at_once() {
+        let words = [0u64, 0xa000, 0, 0xb000, 0, 0xc000];
+        let image =
+            Image { start: 0x1000, bytes: words.iter().flat_map(|word| word.to_le_bytes()).collect() };
+        assert_eq!(types_of(&image, layout(14), &[0x1020, 0x1000, 0x1010]), [0xc000, 0xa000, 0xb000]);
+        assert_eq!(types_of(&image, layout(14), &[0x1000, 0x9000, 0x1010]), [0xa000, 0, 0], "one is gone");
+        let many = types_of(&image, layout(14), &[0x1010; 2 * TYPES_PER_READ + 1]);
+        assert_eq!(many, [0xb000; 2 * TYPES_PER_READ + 1]);
     }
 
     #[test]

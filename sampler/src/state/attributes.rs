@@ -84,11 +84,11 @@ impl Types {
         name: &str,
     ) -> Option<u64> {
         match dict::attributes(memory, layout, object)? {
-            Attributes::Dict(0) => None,
+            Attributes::Nowhere | Attributes::Dict(0) => None,
             Attributes::Dict(dict) => dict::get_str(memory, layout, dict, name),
-            Attributes::Values { keys, first } => {
+            Attributes::Values { class, first } => {
                 let known = self.known.get(id.index())?;
-                if known.shared.0 != keys {
+                if known.shared.0 != dict::shared_keys(memory, layout, class)? {
                     return dict::instance_attribute(memory, layout, object, name);
                 }
                 let index = known.shared.2.iter().position(|shared| shared == name)?;

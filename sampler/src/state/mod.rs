@@ -11,7 +11,7 @@
 //!
 //! - Implement [`Collector`] in a file of your own below `state`, and add it to [`collectors`].
 //! - [`Collector::look`] is called at every look with everything that is known of that moment. Read
-//!   memory through [`Look::memory`] in as few calls as you can; do the expensive parts at every n-th
+//!   memory through [`Moment::memory`] in as few calls as you can; do the expensive parts at every n-th
 //!   look. The tracker measures how long looks take and makes them rarer until all of them together
 //!   cost at most 1 % of a core: a slow collector starves everybody.
 //! - Everything is keyed by `(FunctionId, byte offset)`: code objects of one function with the same
@@ -42,6 +42,7 @@ mod tracker;
 mod types;
 mod writers;
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,11 +57,10 @@ use crate::read::code_cache::CodeCache;
 use crate::read::threads::Interpreter;
 
 pub(crate) use frames::FrameSource;
-pub(crate) use tracker::{Moment, Tracker};
+pub(crate) use tracker::Tracker;
 
-/// One look at the hot code of a process.
-#[allow(dead_code, reason = "what collectors may want")]
-pub(crate) struct Look<'a> {
+/// What the sampler knows at the moment of a look.
+pub(crate) struct Moment<'a> {
     /// The target.
     pub(crate) memory: &'a dyn Memory,
     /// Its layout.
@@ -75,19 +75,39 @@ pub(crate) struct Look<'a> {
     pub(crate) interpreters: &'a [Interpreter],
     /// Nanoseconds since the session began.
     pub(crate) now_ns: u64,
+    /// Known code objects: [`CodeCache::get`] names another one (of a function object, a method).
+    pub(crate) codes: &'a mut CodeCache,
+    /// Where names go.
+    pub(crate) tables: &'a mut Tables,
+}
+
+/// One look at the hot code of a process, and all that the sampler knows at that moment.
+pub(crate) struct Look<'a> {
+    /// What the sampler knows.
+    pub(crate) moment: Moment<'a>,
     /// The number of this look, from 0.
     pub(crate) number: u32,
     /// Hot code objects, the hottest first.
     pub(crate) hot: &'a [HotCode],
     /// Frames of hot code that are on stacks at this very tick.
     pub(crate) frames: &'a [LiveFrame],
-    /// Known code objects: [`CodeCache::get`] names another one (of a function object, a method).
-    pub(crate) codes: &'a mut CodeCache,
-    /// Where names go.
-    pub(crate) tables: &'a mut Tables,
     /// Time of this look that a collector answers for itself: it does not make looks rarer. Work that
     /// is done once, in slices, with a bound of its own.
     pub(crate) own_time: Duration,
+}
+
+impl<'a> Deref for Look<'a> {
+    type Target = Moment<'a>;
+
+    fn deref(&self) -> &Moment<'a> {
+        &self.moment
+    }
+}
+
+impl DerefMut for Look<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.moment
+    }
 }
 
 /// A code object that is hot at this look.

@@ -141,7 +141,13 @@ impl Objects {
     /// Finds where classes are written, by one of their methods.
     fn locate_classes(&mut self, look: &mut Look<'_>) {
         for (id, function) in self.types.undefined(look.layout, look.memory) {
-            let met = self.functions.code_of(look.memory, look.layout, look.codes, look.tables, function);
+            let met = self.functions.code_of(
+                look.memory,
+                look.layout,
+                look.moment.codes,
+                look.moment.tables,
+                function,
+            );
             if let Some(function) = met {
                 self.types.set_defined_in(id, function);
             }

@@ -13,12 +13,13 @@ use slowpath_profile::evidence::{InstanceDict, NamespaceRef, OpFamily, Operand, 
 use super::attributes::Found;
 use super::kinds::ValueKind;
 use super::objects::{Objects, main_interpreter};
-use super::{HotCode, LiveFrame, Look};
+use super::{HotCode, LiveFrame, Look, Moment};
 use crate::layout::spec::{Layout, StackTop};
 use crate::process::memory::{Bytes, Range};
 use crate::read::caches::{CodeParts, SitePlan};
 use crate::read::dict::read_word;
-use crate::read::instances::{container_item, instance_dict, int_size, small_int};
+use crate::read::instances::{container_item, instance_dict};
+use crate::read::ints::{int_size, int_value};
 use crate::read::operands::{SiteOperands, Source, is_kept, operands};
 use crate::read::types::RawType;
 
@@ -163,7 +164,7 @@ impl<'l, 'a> Sampling<'l, 'a> {
                     Source::SmallInt(index) => i64::from(*index),
                     index => {
                         let met = self.meet(objects, index).filter(|met| is_int(objects, met))?;
-                        small_int(memory, layout, met.addr)?
+                        i64::try_from(int_value(memory, layout, met.addr, 1)?).ok()?
                     }
                 };
                 container_item(memory, layout, base, |len| place(index, len))?
@@ -218,8 +219,9 @@ impl<'l, 'a> Sampling<'l, 'a> {
 
     fn classify(&mut self, objects: &mut Objects, addr: u64) -> Option<Met> {
         let interpreter = main_interpreter(self.look);
-        let Look { memory, layout, number, codes, tables, .. } = &mut *self.look;
-        let (memory, layout, number) = (*memory, *layout, *number);
+        let number = self.look.number;
+        let Moment { memory, layout, codes, tables, .. } = &mut self.look.moment;
+        let (memory, layout) = (*memory, *layout);
         let class = read_word(memory, addr, layout.object.ob_type)?;
         let kind = objects.types.kind(memory, layout, addr)?;
         let (is_class, is_function, is_module) = (kind.is_class(), kind.is_function(), kind.is_module());

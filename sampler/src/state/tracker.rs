@@ -4,23 +4,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use slowpath_profile::{FunctionId, ProcessId, Span, Tables};
+use slowpath_profile::{FunctionId, ProcessId, Span};
 
 use super::frames::{Captured, FrameSource};
 use super::history::{CodeHistory, LastView};
 use super::hot::Heat;
-use super::{Collector, HotCode, Look, collectors};
+use super::{Collector, HotCode, Look, Moment, collectors};
 use crate::layout::forms::Forms;
 use crate::layout::spec::{Bytecode, Layout};
-use crate::process::find::Interpreter as Binary;
-use crate::process::memory::{Memory, Range};
+use crate::process::memory::Range;
 use crate::read::caches::{CodeParts, SiteView, views};
 use crate::read::code::Code;
 use crate::read::code_cache::CodeCache;
 use crate::read::code_parts;
 use crate::read::image::Image;
 use crate::read::stack::RawFrame;
-use crate::read::threads::Interpreter;
 
 /// Time between two looks, unless they cost more than [`BUDGET`].
 const INTERVAL_NS: u64 = 50_000_000;
@@ -80,28 +78,6 @@ struct Known {
     parts: Arc<CodeParts>,
     last: Vec<LastView>,
     looked: u32,
-}
-
-/// What a look needs of the sampler.
-pub(crate) struct Moment<'a> {
-    /// The target.
-    pub(crate) memory: &'a dyn Memory,
-    /// Its layout.
-    pub(crate) layout: &'a Layout,
-    /// Its process id.
-    pub(crate) pid: u32,
-    /// The binary of its interpreter.
-    pub(crate) binary: &'a Binary,
-    /// Address of `_PyRuntime`.
-    pub(crate) runtime: u64,
-    /// Its interpreters.
-    pub(crate) interpreters: &'a [Interpreter],
-    /// Nanoseconds since the session began.
-    pub(crate) now_ns: u64,
-    /// Known code objects.
-    pub(crate) codes: &'a mut CodeCache,
-    /// Where names go.
-    pub(crate) tables: &'a mut Tables,
 }
 
 /// Where the copy of a code object is.
@@ -164,14 +140,14 @@ impl Tracker {
     }
 
     /// Looks, if it is time.
-    pub(crate) fn look(&mut self, moment: &mut Moment<'_>) {
+    pub(crate) fn look(&mut self, mut moment: Moment<'_>) {
         if !self.is_due {
             return;
         }
         let begun = Instant::now();
         self.is_due = false;
         self.looked_ns = moment.now_ns;
-        let planned = self.plan(moment);
+        let planned = self.plan(&mut moment);
         let mut own_time = Duration::ZERO;
         let copied = !planned.is_empty() && self.image.fill(moment.memory).is_ok();
         let is_pair =
@@ -179,7 +155,7 @@ impl Tracker {
         let is_pair = is_pair && self.second.fill(moment.memory).is_ok();
         if copied {
             let hot: Vec<HotCode> =
-                planned.iter().filter_map(|planned| self.decode(planned, is_pair, moment)).collect();
+                planned.iter().filter_map(|planned| self.decode(planned, is_pair, &mut moment)).collect();
             own_time = self.collect(&hot, moment);
             self.looks += 1;
         }
@@ -339,23 +315,9 @@ impl Tracker {
         self.heat.forget(addr);
     }
 
-    fn collect(&mut self, hot: &[HotCode], moment: &mut Moment<'_>) -> Duration {
+    fn collect(&mut self, hot: &[HotCode], moment: Moment<'_>) -> Duration {
         let frames = self.frames.take(hot);
-        let mut look = Look {
-            memory: moment.memory,
-            layout: moment.layout,
-            pid: moment.pid,
-            binary: moment.binary,
-            runtime: moment.runtime,
-            interpreters: moment.interpreters,
-            now_ns: moment.now_ns,
-            number: self.looks,
-            hot,
-            frames: &frames,
-            codes: &mut *moment.codes,
-            tables: &mut *moment.tables,
-            own_time: Duration::ZERO,
-        };
+        let mut look = Look { moment, number: self.looks, hot, frames: &frames, own_time: Duration::ZERO };
         self.collectors.iter_mut().for_each(|collector| collector.look(&mut look));
         look.own_time
     }

@@ -147,7 +147,6 @@ const OBJECT: ObjectOffsets = ObjectOffsets {
 pub(super) const STATE: StateSpec = StateSpec {
     c_profileobj: 72,
     function: FunctionExtra { closure: 48, qualname: 104, module: 88 },
-    tp_dict: 264,
     code: CodeExtra { closure: Some((88, 80)), local_monitors: None },
     gc: GcState {
         collecting: 200,

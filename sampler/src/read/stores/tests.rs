@@ -42,9 +42,7 @@ fn found(
         len: 2,
     };
     let instructions: Vec<Instruction> = code.iter().enumerate().map(instruction).collect();
-    let flags = spec_for(minor).unwrap().adaptive.flag_bits;
-    let flag_bits =
-        |name: &str| flags.iter().find(|(flagged, _)| *flagged == name).map_or(0, |(_, bits)| *bits);
+    let flag_bits = |name: &str| spec_for(minor).unwrap().adaptive.flag_bits_of(name);
     let found = find(&instructions, body, &flag_bits, written);
     found.into_iter().map(|it| (it.kind, it.name.to_string(), it.target.to_string())).collect()
 }
