@@ -21,6 +21,7 @@ mod program;
 mod progress;
 mod recording;
 mod signals;
+mod sources;
 
 fn main() -> ExitCode {
     let cli = args::Cli::parse();

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use slowpath_profile::finding::{Finding, Findings, VerdictKind};
 
-use crate::fingerprint::{about, candidates, fingerprint};
+use crate::fingerprint::{about, candidates, fingerprint, without_source};
 use crate::gate::{Decision, State};
 use crate::output::Paths;
 
@@ -43,6 +43,9 @@ impl Default for Baseline {
 pub struct Entry {
     /// What it is recognised by.
     pub fingerprint: String,
+    /// What it is recognised by where the source of its cause cannot be read, if that is something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compiled: Option<String>,
     /// The rule's code.
     pub rule: String,
     /// What it is about.
@@ -145,12 +148,16 @@ impl Baseline {
     fn index(&self, finding: &Finding) -> Option<usize> {
         let prints = candidates(finding);
         let exact = self.entries.iter().position(|entry| prints.contains(&entry.fingerprint));
+        // Whoever could not read the source has only what the bytecode tells.
+        let has_source = finding.causes.iter().any(|cause| cause.compiled.is_some());
+        let is_compiled = |it: &Entry| it.compiled.as_ref().is_some_and(|print| prints.contains(print));
+        let compiled = || self.entries.iter().position(|it| !has_source && is_compiled(it));
         // Without a cause of its own it may be the one whose cause was seen then.
         let same = || {
             let is_same = |it: &Entry| it.rule == finding.rule && it.about == about(finding);
             self.entries.iter().position(is_same).filter(|_| finding.causes.is_empty())
         };
-        exact.or_else(same)
+        exact.or_else(compiled).or_else(same)
     }
 
     /// Entries that this run should have shown and did not. An entry of another version of Python, or
@@ -218,6 +225,7 @@ impl Entry {
     fn new(finding: &Finding, paths: &Paths, python: &[String]) -> Self {
         let mut entry = Self {
             fingerprint: fingerprint(finding),
+            compiled: without_source(finding),
             rule: finding.rule.clone(),
             about: about(finding).to_owned(),
             title: finding.title.clone(),

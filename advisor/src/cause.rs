@@ -128,7 +128,7 @@ fn cause(context: &Context<'_>, wanted: &Wanted<'_>, store: &Store, samples: u64
         statement: statement(store),
         symbol,
         how: format!("{what}{seen}"),
-        is_exact: false,
+        ..Cause::default()
     }
 }
 

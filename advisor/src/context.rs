@@ -10,6 +10,7 @@ use slowpath_profile::{Function, FunctionId, FunctionKind, ProcessId, Span, Tabl
 
 use crate::costs::Costs;
 use crate::oracle::{self, Decision, Reason};
+use crate::source::Sources;
 use crate::target::Target;
 use crate::weight::{Extent, Weight};
 
@@ -18,6 +19,8 @@ use crate::weight::{Extent, Weight};
 pub struct Context<'a> {
     /// Names, functions, stacks.
     pub tables: &'a Tables,
+    /// Its source texts.
+    pub sources: &'a Sources<'a>,
     /// The process.
     pub process: ProcessId,
     /// Which interpreter it runs.
@@ -130,14 +133,16 @@ impl HotSite<'_> {
 impl<'a> Context<'a> {
     /// Brings together what is known of a process.
     pub fn new(
-        tables: &'a Tables,
+        sources: &'a Sources<'a>,
         process: ProcessId,
         target: Target,
         evidence: &'a ProcessEvidence,
         weight: &'a Weight,
     ) -> Self {
         let costs = Costs::of(target);
-        let mut context = Self { tables, process, target, evidence, weight, costs, sites: Vec::new() };
+        let tables = sources.tables();
+        let mut context =
+            Self { tables, sources, process, target, evidence, weight, costs, sites: Vec::new() };
         let all = evidence.code.iter().flat_map(|code| code.sites.iter().map(move |site| (code, site)));
         let mut sites: Vec<HotSite<'a>> =
             all.filter_map(|(code, site)| context.hot_site(code, site)).collect();

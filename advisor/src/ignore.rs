@@ -7,7 +7,7 @@
 use slowpath_profile::finding::{Finding, Findings, Place, VerdictKind};
 
 use crate::output::Paths;
-use crate::python_text::{Kind, line_starts, pieces};
+use crate::source::{comments, line_starts};
 
 /// A day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -153,21 +153,13 @@ pub fn scan(file: &str, text: &str) -> Vec<Ignore> {
     }
     let starts = line_starts(text);
     let line_of = |at: usize| starts.partition_point(|start| *start <= at);
-    let pieces = pieces(text);
     let mut found = Vec::new();
-    for (at, piece) in pieces.iter().enumerate().filter(|(_, piece)| piece.kind == Kind::Comment) {
-        let Some(mut ignore) = text.get(piece.start..piece.end).and_then(parse) else { continue };
-        let line = line_of(piece.start);
-        let before = text.get(starts[line - 1]..piece.start).unwrap_or_default();
-        let next_code = || {
-            pieces[at..].iter().filter(|piece| piece.kind != Kind::Comment).find_map(|piece| {
-                let inside = text.get(piece.start..piece.end)?;
-                let blank = inside.len() - inside.trim_start().len();
-                (blank < inside.len()).then(|| line_of(piece.start + blank))
-            })
-        };
+    for (comment, next_code) in comments(text) {
+        let Some(mut ignore) = text.get(comment.clone()).and_then(parse) else { continue };
+        let line = line_of(comment.start);
+        let before = text.get(starts[line - 1]..comment.start).unwrap_or_default();
         let alone = before.trim().is_empty();
-        let holds_for = if alone { next_code().unwrap_or(line) } else { line };
+        let holds_for = if alone { next_code.map_or(line, line_of) } else { line };
         ignore.file = file.to_owned();
         ignore.line = u32::try_from(line).unwrap_or(u32::MAX);
         ignore.holds_for = u32::try_from(holds_for).unwrap_or(u32::MAX);

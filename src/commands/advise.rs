@@ -26,7 +26,7 @@ pub(super) fn execute(args: AdviseArgs, global: Global) -> Result<u8, Failure> {
 
 fn judge_file(path: &Path, all: bool, global: Global) -> Result<u8, Failure> {
     let mut source = open_telling(path, Style::of_stderr(global))?;
-    let findings = slowpath_advisor::advise(&mut source).map_err(|error| unreadable(Some(path), &error))?;
+    let findings = crate::sources::advise(&mut source).map_err(|error| unreadable(Some(path), &error))?;
     let text = advice::render(&findings, Style::of_stdout(global), all);
     print(text.trim_start_matches('\n'))?;
     Ok(0)

@@ -41,7 +41,7 @@ impl Show {
         };
         // What nobody looked at is not judged: an old recording is shown as it always was.
         if findings && (self != (Self::Summary { advice: true }) || !source.evidence().is_empty()) {
-            text += &advice::render(&slowpath_advisor::advise(source)?, style, all);
+            text += &advice::render(&crate::sources::advise(source)?, style, all);
         }
         Ok(text)
     }
