@@ -127,7 +127,7 @@ pub(super) fn charges(context: &Context<'_>, group: &Group<'_, '_>, key: &'stati
         let form = if hot.site.form().is_empty() { "general instruction" } else { hot.site.form() };
         Charge::of_site(context, hot, key)
             .weighing(*share)
-            .in_state(format!("{form}, {}", group.reason.code()))
+            .in_state(format!("takes the slow way ({form}, {})", group.reason.code()))
     };
     group.sites.iter().map(charge).collect()
 }
@@ -137,9 +137,9 @@ pub(super) fn oracle_says(draft: &mut Draft, reason: Reason) {
     draft.because(
         EvidenceLevel::State,
         format!(
-            "the decision of CPython's specialiser, made again for what was seen there, is no ({}): {}",
-            reason.code(),
-            reason.sentence()
+            "{}; CPython's own test for the fast way, made again for what was seen there, says no: {}",
+            reason.sentence(),
+            reason.code()
         ),
     );
 }

@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
     name: "Python code runs at each use of an attribute",
     page: Page {
         plain: "What looks like reading or setting an attribute calls Python code: a `__getattribute__`, a \
-                `__getattr__` that is really used, a `__setattr__`, a descriptor, a cached_property. On a hot \
+                `__getattr__` that is really used, `__setattr__`, an object with a `__get__`, a On a hot \
                 line that call is most of the cost.",
         mechanism: "Hooks replace tp_getattro and tp_setattro, which the specialiser cannot see through. A \
                     descriptor that is an instance of a Python class cannot be cached, because that class may \
