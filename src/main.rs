@@ -15,6 +15,7 @@ mod args;
 mod commands;
 mod failure;
 mod format;
+mod forms;
 mod output;
 mod outputs;
 mod program;

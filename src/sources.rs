@@ -22,7 +22,7 @@ fn find(file: &str) -> Option<PathBuf> {
         return Some(path.to_owned());
     }
     let here = env::current_dir().ok()?;
-    let root = here.ancestors().find(|parent| parent.join(".git").exists()).unwrap_or(&here);
+    let root = repository_of(&here);
     let mut rest = path.components();
     while rest.next().is_some() {
         let end = rest.as_path();
@@ -31,12 +31,18 @@ fn find(file: &str) -> Option<PathBuf> {
         if end.components().count() < 2 || !is_plain {
             continue;
         }
-        let found = [&here, root].into_iter().map(|below| below.join(end)).find(|path| path.is_file());
+        let found =
+            [here.as_path(), root].into_iter().map(|below| below.join(end)).find(|path| path.is_file());
         if found.is_some() {
             return found;
         }
     }
     None
+}
+
+/// The root of the repository in which a directory is, or that directory itself.
+pub(crate) fn repository_of(here: &Path) -> &Path {
+    here.ancestors().find(|parent| parent.join(".git").exists()).unwrap_or(here)
 }
 
 /// The bytes of a file, if it can be a source.

@@ -30,7 +30,7 @@ impl Repository {
             let why = reason(&error);
             Failure::usage("the working directory is not known", why, "change to a directory that exists")
         })?;
-        let root = here.ancestors().find(|parent| parent.join(".git").exists()).unwrap_or(&here).to_owned();
+        let root = sources::repository_of(&here).to_owned();
         let paths = Paths::new(&here.to_string_lossy(), &root.to_string_lossy());
         let baseline = args.baseline.clone().unwrap_or_else(|| root.join(FILE_NAME));
         Ok(Self { root, paths, baseline })
