@@ -133,7 +133,7 @@ pub(crate) struct AdviseArgs {
     #[command(flatten)]
     pub(crate) sampling: SamplingArgs,
     #[command(flatten)]
-    pub(crate) output: OutputArgs,
+    pub(crate) forms: FormArgs,
     /// Show findings below the floors of saving and samples too
     #[arg(long)]
     pub(crate) all: bool,
@@ -215,7 +215,7 @@ impl From<ModeArg> for Mode {
 }
 
 /// What to write.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Output", after_long_help = Format::help())]
 pub(crate) struct OutputArgs {
     /// Write the profile to FILE, '-' for standard output; may be repeated
@@ -232,7 +232,7 @@ pub(crate) struct OutputArgs {
 }
 
 /// Which code to show.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct PathArgs {
     /// Show only frames of files that match; the time of others counts for their callers; may be
     /// repeated. A recording keeps all

@@ -15,12 +15,14 @@ mod args;
 mod commands;
 mod failure;
 mod format;
+mod forms;
 mod output;
 mod outputs;
 mod program;
 mod progress;
 mod recording;
 mod signals;
+mod sources;
 
 fn main() -> ExitCode {
     let cli = args::Cli::parse();

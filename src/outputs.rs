@@ -12,6 +12,7 @@ use slowpath_profile::{Batch, Mark, Source, Stats};
 use crate::args::OutputArgs;
 use crate::failure::{Exit, Failure};
 use crate::format::Format;
+use crate::forms::Forms;
 use crate::output::summary;
 use crate::progress::WithBar;
 
@@ -140,6 +141,8 @@ pub(crate) struct Outputs {
     /// What formats other than the recording, and the summary, show.
     pub(crate) filter: Filter,
     stats: Option<Output>,
+    /// Forms of findings, where they were asked for.
+    pub(crate) forms: Option<Forms>,
 }
 
 impl Outputs {
@@ -162,7 +165,7 @@ impl Outputs {
         let open = |(path, format): (&PathBuf, Format)| Ok((Output::open(path)?, format));
         let files = planned.into_iter().map(open).collect::<Result<_, Failure>>()?;
         let stats = args.stats_json.as_deref().map(Output::open).transpose()?;
-        Ok(Self { files, filter: args.paths.filter(), stats })
+        Ok(Self { files, filter: args.paths.filter(), stats, forms: None })
     }
 
     /// The directory in which a temporary recording is best kept: where there is room for a result.

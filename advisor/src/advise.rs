@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::merge::Merger;
 use crate::rule::{Rule, Verdict};
 use crate::rules;
+use crate::source::{Read, Sources};
 use crate::target::Target;
 use crate::weight::Weight;
 
@@ -18,8 +19,18 @@ const ENOUGH_SAMPLES: u64 = 30;
 
 /// Judges a profile: reads its samples once.
 pub fn advise(source: &mut dyn Source) -> Result<Findings, FileError> {
+    judge_all(source, None)
+}
+
+/// Judges a profile; what was found is told in the words of its source texts.
+pub fn advise_with(source: &mut dyn Source, read: &Read<'_>) -> Result<Findings, FileError> {
+    judge_all(source, Some(read))
+}
+
+fn judge_all(source: &mut dyn Source, read: Option<&Read<'_>>) -> Result<Findings, FileError> {
     let weight = Weight::collect(source)?;
     let source: &dyn Source = source;
+    let sources = Sources::new(source.tables(), read);
     let mut findings = Findings {
         schema: FINDINGS_SCHEMA.into(),
         slowpath: env!("CARGO_PKG_VERSION").into(),
@@ -40,7 +51,7 @@ pub fn advise(source: &mut dyn Source) -> Result<Findings, FileError> {
         let id = ProcessId::from_index(at);
         let evidence = source.evidence().iter().find(|known| known.process == id).unwrap_or(&nothing);
         let target = Target::of(process, evidence);
-        let context = Context::new(source.tables(), id, target, evidence, &weight);
+        let context = Context::new(&sources, id, target, evidence, &weight);
         let name = format!("{}{}", process.python, if target.jit { " (JIT)" } else { "" });
         if !findings.python.contains(&name) {
             findings.python.push(name);

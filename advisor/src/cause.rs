@@ -9,7 +9,6 @@ use slowpath_profile::finding::{Cause, EvidenceLevel};
 use slowpath_profile::tables::is_library;
 
 use crate::context::Context;
-use crate::weight::Extent;
 
 /// More candidates than this help nobody.
 const LISTED: usize = 5;
@@ -42,7 +41,7 @@ pub struct Wanted<'w> {
 /// Finds the cause.
 pub fn find(context: &Context<'_>, wanted: &Wanted<'_>) -> Culprits {
     let mut found: Vec<(&Store, u64)> = candidates(context, wanted)
-        .map(|store| (store, context.samples(&Extent::Under(vec![store.function]))))
+        .map(|store| (store, context.weight.under(context.process, store.function)))
         .filter(|(store, samples)| *samples > 0 || !is_guess(context, wanted, store))
         .collect();
     // A store that names what was seen to change leaves no room for those that may store to anything.
@@ -64,24 +63,41 @@ pub fn find(context: &Context<'_>, wanted: &Wanted<'_>) -> Culprits {
         (1, _) if named || seen == 1 => (
             1,
             EvidenceLevel::Writer,
-            format!("only store that could do it, in {searched} searched functions"),
+            format!("the only statement that could do it, in {searched} functions that were searched"),
         ),
-        (1, _) => (1, EvidenceLevel::Dynamics, "the only store found, but it was not seen to run".into()),
+        (1, _) => (
+            1,
+            EvidenceLevel::Dynamics,
+            "the only statement found that could do it, but it was not seen to run".into(),
+        ),
         (all, _) if together && (named || seen > 0) => (
             all,
             EvidenceLevel::Writer,
-            format!("only function with stores that could do it, of {searched} searched"),
+            format!("the only function with statements that could do it, of {searched} that were searched"),
         ),
         (all, 1) => (
             1,
             EvidenceLevel::Writer,
-            format!("of {all} stores that could do it, the only one that was seen on a stack"),
+            format!("of {all} statements that could do it, the only one that was seen to run"),
         ),
-        (all, _) => (all, EvidenceLevel::Dynamics, format!("one of {all} stores that could do it")),
+        (all, _) => (all, EvidenceLevel::Dynamics, format!("one of {all} statements that could do it")),
     };
     let causes =
         found.iter().take(kept.min(LISTED)).map(|(store, samples)| cause(context, wanted, store, *samples));
     Culprits { causes: causes.collect(), level, how }
+}
+
+/// Finds who writes to a class.
+pub fn writers_of_class(context: &Context<'_>, ty: &TypeFacts) -> Culprits {
+    use StoreKind::{Attribute, Delattr, DeleteAttribute, Setattr};
+    let wanted = Wanted {
+        named: &[Attribute, DeleteAttribute, Setattr, Delattr],
+        dynamic: &[Setattr, Delattr],
+        changed: &ty.changes,
+        owner: &ty.full_name(),
+        fits: &|store| may_write_to_class(store, ty),
+    };
+    find(context, &wanted)
 }
 
 fn candidates<'c>(context: &'c Context<'_>, wanted: &'c Wanted<'_>) -> impl Iterator<Item = &'c Store> {
@@ -111,13 +127,13 @@ fn is_guess(context: &Context<'_>, wanted: &Wanted<'_>, store: &Store) -> bool {
 fn cause(context: &Context<'_>, wanted: &Wanted<'_>, store: &Store, samples: u64) -> Cause {
     let seen = match samples {
         0 => String::new(),
-        1 => "; that function was on 1 sampled stack".into(),
-        n => format!("; that function was on {n} sampled stacks"),
+        1 => "; its function was running in 1 sample".into(),
+        n => format!("; its function was running in {n} samples"),
     };
     let what = if wanted.changed.iter().any(|change| change.name == store.name) {
-        "it stores to a name that was seen to change"
+        "it sets a name that was seen to change"
     } else {
-        "it stores to it"
+        "it sets it"
     };
     let symbol = match store.name.as_str() {
         "" => wanted.owner.to_owned(),
@@ -128,7 +144,7 @@ fn cause(context: &Context<'_>, wanted: &Wanted<'_>, store: &Store, samples: u64
         statement: statement(store),
         symbol,
         how: format!("{what}{seen}"),
-        is_exact: false,
+        ..Cause::default()
     }
 }
 

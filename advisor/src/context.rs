@@ -6,18 +6,22 @@ use slowpath_profile::evidence::{
 };
 use slowpath_profile::finding::Place;
 use slowpath_profile::ids::Id;
-use slowpath_profile::{Function, FunctionId, FunctionKind, ProcessId, Span, Tables};
+use slowpath_profile::tables::is_library;
+use slowpath_profile::{Frame, Function, FunctionId, FunctionKind, ProcessId, Span, Tables};
 
 use crate::costs::Costs;
 use crate::oracle::{self, Decision, Reason};
+use crate::source::Sources;
 use crate::target::Target;
-use crate::weight::{Extent, Weight};
+use crate::weight::{Atom, Extent, Weight};
 
 /// One process under judgement.
 #[derive(Debug)]
 pub struct Context<'a> {
     /// Names, functions, stacks.
     pub tables: &'a Tables,
+    /// Its source texts.
+    pub sources: &'a Sources<'a>,
     /// The process.
     pub process: ProcessId,
     /// Which interpreter it runs.
@@ -130,14 +134,16 @@ impl HotSite<'_> {
 impl<'a> Context<'a> {
     /// Brings together what is known of a process.
     pub fn new(
-        tables: &'a Tables,
+        sources: &'a Sources<'a>,
         process: ProcessId,
         target: Target,
         evidence: &'a ProcessEvidence,
         weight: &'a Weight,
     ) -> Self {
         let costs = Costs::of(target);
-        let mut context = Self { tables, process, target, evidence, weight, costs, sites: Vec::new() };
+        let tables = sources.tables();
+        let mut context =
+            Self { tables, sources, process, target, evidence, weight, costs, sites: Vec::new() };
         let all = evidence.code.iter().flat_map(|code| code.sites.iter().map(move |site| (code, site)));
         let mut sites: Vec<HotSite<'a>> =
             all.filter_map(|(code, site)| context.hot_site(code, site)).collect();
@@ -175,6 +181,24 @@ impl<'a> Context<'a> {
     /// Samples in an extent of this process.
     pub fn samples(&self, extent: &Extent) -> u64 {
         self.weight.samples(self.process, extent, self.tables)
+    }
+
+    /// Atoms of this process that are wanted, each with its position and its frames, the innermost first.
+    pub fn stacks(
+        &self,
+        wanted: impl Fn(&Atom) -> bool,
+    ) -> impl Iterator<Item = (u32, &'a Atom, Vec<&'a Frame>)> {
+        let (tables, process) = (self.tables, self.process);
+        let atoms = self.weight.atoms().iter().enumerate();
+        atoms.filter(move |(_, atom)| atom.process == process && wanted(atom)).map(move |(at, atom)| {
+            let frames = tables.frames_of(atom.stack).filter_map(|frame| tables.frames.get(frame));
+            (u32::try_from(at).unwrap_or(u32::MAX), atom, frames.collect())
+        })
+    }
+
+    /// Whether a function is in code of the program, not of Python or a package.
+    pub fn is_ours(&self, function: FunctionId) -> bool {
+        self.function(function).is_some_and(|function| !is_library(self.tables.text(function.file)))
     }
 
     /// Hot instructions of one kind.

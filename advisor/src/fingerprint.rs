@@ -5,7 +5,7 @@
 
 use slowpath_profile::finding::{Cause, Finding};
 
-use crate::python_text::normalised;
+use crate::source::normalised;
 
 /// Changes whenever the same finding would get another fingerprint than before.
 const VERSION: &str = "1";
@@ -28,8 +28,20 @@ pub fn fingerprint(finding: &Finding) -> String {
 pub(crate) fn candidates(finding: &Finding) -> Vec<String> {
     let causes = finding.causes.iter().map(|cause| of(finding, Some(cause)));
     let mut all: Vec<String> = causes.collect();
+    all.extend(finding.causes.iter().filter_map(|cause| of_compiled(finding, cause)));
     all.push(of(finding, None));
     all
+}
+
+/// The fingerprint of a finding where the source of its likeliest cause cannot be read, if that is
+/// another one.
+pub(crate) fn without_source(finding: &Finding) -> Option<String> {
+    of_compiled(finding, finding.causes.first()?)
+}
+
+fn of_compiled(finding: &Finding, cause: &Cause) -> Option<String> {
+    let statement = cause.compiled.clone()?;
+    Some(of(finding, Some(&Cause { statement, ..cause.clone() })))
 }
 
 fn of(finding: &Finding, cause: Option<&Cause>) -> String {
@@ -121,6 +133,18 @@ mod tests {
             change(&mut other);
             assert_ne!(fingerprint(&finding), fingerprint(&other));
         }
+    }
+
+    #[test]
+    fn a_source_that_cannot_be_read_makes_no_other_finding() {
+        let mut with = class_out_of_tags();
+        with.causes[0].compiled = Some("type(self).created = …".into());
+        let mut without = class_out_of_tags();
+        without.causes[0].statement = "type(self).created = …".into();
+        assert_ne!(fingerprint(&with), fingerprint(&without));
+        assert!(candidates(&with).contains(&fingerprint(&without)));
+        assert_eq!(super::without_source(&with), Some(fingerprint(&without)));
+        assert_eq!(super::without_source(&without), None);
     }
 
     #[test]

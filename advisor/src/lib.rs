@@ -2,8 +2,9 @@
 //! well all of that is founded.
 //!
 //! It reads a profile and the evidence in it ([`slowpath_profile::evidence`]) and writes findings
-//! ([`slowpath_profile::finding`]). It looks at nothing else: no process, no file, no clock, so that a
-//! recording gives the same findings on every machine.
+//! ([`slowpath_profile::finding`]). It looks at nothing else: no process, no clock, and no file but
+//! the [`source`] texts that its caller may hand over. They add how a cause is written; what is found, what
+//! it costs and in which order does not depend on them.
 //!
 //! [`advise()`] weighs the samples ([`weight`]), asks the [`oracle`] about every hot instruction, lets
 //! each of the [`rules`] look for its cause, prices what they found ([`costs`]) and ranks it.
@@ -29,13 +30,13 @@ pub mod ignore;
 mod merge;
 pub mod oracle;
 pub mod output;
-mod python_text;
 pub mod rule;
 pub mod rules;
 mod saving;
+pub mod source;
 pub mod target;
 #[doc(hidden)]
 pub mod testing;
 pub mod weight;
 
-pub use advise::advise;
+pub use advise::{advise, advise_with};

@@ -41,7 +41,8 @@ impl Merger {
     pub(crate) fn add(&mut self, context: &Context<'_>, rule: Rule, drafts: Vec<Draft>) -> bool {
         let before = self.drafts.len();
         let mut joined = false;
-        for draft in drafts {
+        for mut draft in drafts {
+            draft.causes.iter_mut().for_each(|cause| context.sources.complete(cause));
             let mut claims = Vec::new();
             for charge in &draft.charges {
                 let Some(ratio) = self.ratio(context, charge) else { continue };

@@ -26,6 +26,13 @@ pub struct Atom {
     pub count: u64,
 }
 
+impl Atom {
+    /// Whether the thread ran code of the program: neither waiting nor collecting garbage.
+    pub fn runs(&self) -> bool {
+        self.state == ThreadState::Running && !self.in_gc
+    }
+}
+
 /// A part of the time of one process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Extent {
@@ -57,6 +64,8 @@ pub struct Weight {
     total: u64,
     instructions: FxHashMap<(ProcessId, FunctionId, u32), Vec<u32>>,
     own: FxHashMap<(ProcessId, FunctionId), Vec<u32>>,
+    /// Samples of a thread that runs with this function on its stack.
+    under: FxHashMap<(ProcessId, FunctionId), u64>,
     /// The longest time that a stack stood still, in nanoseconds, where it was long.
     still: FxHashMap<StackId, u64>,
 }
@@ -113,7 +122,7 @@ impl Weight {
         let mut weight = Self { total: atoms.iter().map(|atom| atom.count).sum(), ..Self::default() };
         for (at, atom) in atoms.iter().enumerate() {
             let at = u32::try_from(at).unwrap_or(u32::MAX);
-            if atom.state != ThreadState::Running || atom.in_gc {
+            if !atom.runs() {
                 continue;
             }
             let Some(frame) = innermost(tables, atom.stack) else { continue };
@@ -123,8 +132,14 @@ impl Weight {
                 weight.instructions.entry(key).or_default().push(at);
             }
         }
+        weight.under = under(&atoms, tables);
         weight.atoms = atoms;
         weight
+    }
+
+    /// Samples of [`Extent::Under`] one function.
+    pub fn under(&self, process: ProcessId, function: FunctionId) -> u64 {
+        self.under.get(&(process, function)).copied().unwrap_or_default()
     }
 
     /// Samples that are counted: what every share is a share of.
@@ -191,6 +206,43 @@ impl Weight {
     }
 }
 
+/// Samples of running threads under every function, each sample once however often the function called
+/// itself.
+fn under(atoms: &[Atom], tables: &Tables) -> FxHashMap<(ProcessId, FunctionId), u64> {
+    let mut under = FxHashMap::default();
+    // Atoms are in the order of processes.
+    for of_process in atoms.chunk_by(|one, other| one.process == other.process) {
+        let mut totals = vec![0_u64; tables.stacks.len()];
+        for atom in of_process.iter().filter(|atom| atom.state == ThreadState::Running) {
+            if let Some(total) = totals.get_mut(atom.stack.index()) {
+                *total += atom.count;
+            }
+        }
+        // A child is younger than its parent, so from the last to the first all children are added up.
+        for (at, node) in tables.stacks.values().iter().enumerate().rev() {
+            let total = totals.get(at).copied().unwrap_or_default();
+            let parent = node.parent.filter(|parent| parent.index() < at);
+            if let Some(sum) = parent.and_then(|parent| totals.get_mut(parent.index())) {
+                *sum += total;
+            }
+        }
+        let Some(process) = of_process.first().map(|atom| atom.process) else { continue };
+        for (stack, total) in totals.into_iter().enumerate().filter(|(_, total)| *total > 0) {
+            if let Some(function) = outermost(tables, StackId::from_index(stack)) {
+                *under.entry((process, function)).or_default() += total;
+            }
+        }
+    }
+    under
+}
+
+/// The function of a stack's innermost frame, if it is on the stack only there.
+fn outermost(tables: &Tables, stack: StackId) -> Option<FunctionId> {
+    let mut functions = tables.frames_of(stack).filter_map(|frame| Some(tables.frames.get(frame)?.function));
+    let function = functions.next()?;
+    functions.all(|above| above != function).then_some(function)
+}
+
 /// The innermost frame of Python code; `None` if the runtime itself is at work.
 fn innermost(tables: &Tables, stack: StackId) -> Option<Frame> {
     let node = tables.stacks.get(stack)?;
@@ -243,5 +295,25 @@ mod tests {
         assert_eq!(samples(Extent::Under(vec![work])), 11);
         assert_eq!(samples(Extent::Collecting), 4);
         assert_eq!(samples(Extent::WaitingForGil), 2);
+    }
+
+    #[test]
+    fn samples_under_every_function_are_those_of_its_extent() {
+        let mut profile = ProfileBuilder::new()
+            .thread("MainThread")
+            .sample(&["main", "walk", "walk", "visit", "walk"], Running, 7)
+            .sample(&["main", "walk", "visit"], Running, 2)
+            .sample(&["main", "visit"], WaitingForGil, 5)
+            .flags(SampleFlags::IN_GC)
+            .sample(&["main", "walk"], Running, 4)
+            .flags(SampleFlags::default())
+            .build();
+        let weight = Weight::collect(&mut profile).unwrap();
+        for (name, wanted) in [("main", 13), ("walk", 13), ("visit", 9)] {
+            let function = crate::testing::function(&profile.tables, name);
+            assert_eq!(weight.under(ProcessId(0), function), wanted, "{name}");
+            let extent = Extent::Under(vec![function]);
+            assert_eq!(weight.samples(ProcessId(0), &extent, &profile.tables), wanted, "{name}");
+        }
     }
 }

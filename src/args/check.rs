@@ -80,7 +80,8 @@ pub(crate) struct FormArgs {
     /// terminal
     #[arg(short, long, value_name = "FORM", value_delimiter = ',')]
     pub(crate) format: Vec<Form>,
-    /// Write findings to FILE, '-' for standard output; may be repeated
+    /// Write findings to FILE, '-' for standard output; may be repeated. Where a program is watched by
+    /// 'advise', a FILE that ends in .slowpath takes the recording
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Vec<PathBuf>,
 }

@@ -14,12 +14,17 @@ use crate::signals;
 const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) fn execute(args: &AttachArgs, global: Global) -> Result<u8, Failure> {
-    profile_with(args, global, Show::Summary { advice: args.sampling.advice() })
+    let outputs = Outputs::open(&args.output)?;
+    profile_with(args, outputs, global, Show::Summary { advice: args.sampling.advice() })
 }
 
 /// Profiles the process and shows one side of its profile.
-pub(super) fn profile_with(args: &AttachArgs, global: Global, show: Show) -> Result<u8, Failure> {
-    let mut outputs = Outputs::open(&args.output)?;
+pub(super) fn profile_with(
+    args: &AttachArgs,
+    mut outputs: Outputs,
+    global: Global,
+    show: Show,
+) -> Result<u8, Failure> {
     let target = Target::attach(args.pid, PATIENCE)?;
     let stop = StopFlag::default();
     signals::stop_on_signal(&stop).map_err(|error| no_signals(&error))?;

@@ -1,6 +1,5 @@
 //! `slowpath check FILE`, `slowpath check -- CMD ARGS…`: fails for what is new, founded and costly.
 
-mod forms;
 mod repository;
 mod watch;
 
@@ -12,11 +11,11 @@ use slowpath_advisor::ignore::{Date, Ignore};
 use slowpath_advisor::output::Report;
 use slowpath_profile::finding::Findings;
 
-use self::forms::Forms;
 use self::repository::Repository;
 use self::watch::Watched;
 use crate::args::{CheckArgs, Global};
 use crate::failure::Failure;
+use crate::forms::Forms;
 use crate::output::text::{Style, escaped};
 use crate::output::{check as text, print, tell};
 

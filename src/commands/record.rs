@@ -41,7 +41,7 @@ impl Show {
         };
         // What nobody looked at is not judged: an old recording is shown as it always was.
         if findings && (self != (Self::Summary { advice: true }) || !source.evidence().is_empty()) {
-            text += &advice::render(&slowpath_advisor::advise(source)?, style, all);
+            text += &advice::render(&crate::sources::advise(source)?, style, all);
         }
         Ok(text)
     }
@@ -109,15 +109,24 @@ pub(super) fn conclude(
     write_all(&mut outputs, &mut source, &mut written, &mut failures);
     stats.bytes_written = written.iter().map(|one| one.bytes).sum();
     failures.extend(outputs.write_stats(&stats).err());
+    let (mut has_text, has_forms) = (false, outputs.forms.is_some());
+    if let (Some(forms), Show::Findings { all }) = (outputs.forms.take(), show) {
+        has_text = forms.have_text_on_terminal();
+        let judged = crate::sources::advise(&mut source);
+        let findings = judged.map_err(|error| crate::recording::unreadable(None, &error));
+        failures.extend(findings.and_then(|it| super::advise::write(&it, forms, all, global)).err());
+    }
     if !global.quiet {
         for warning in &warnings {
             tell(&format!("{} {}\n", style.warn("slowpath:"), escaped(warning)));
         }
-        match show.render(&mut source, &outputs.filter, style, global.verbose) {
-            Ok(text) => tell(&text),
-            Err(error) => failures.push(crate::recording::unreadable(None, &error)),
+        if !has_text {
+            match show.render(&mut source, &outputs.filter, style, global.verbose) {
+                Ok(text) => tell(&text),
+                Err(error) => failures.push(crate::recording::unreadable(None, &error)),
+            }
         }
-        tell(&describe(&written, outputs.files.is_empty(), style));
+        tell(&describe(&written, outputs.files.is_empty() && !has_forms, style));
     }
     first(failures, style)
 }

@@ -24,12 +24,17 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 const LONG_ENOUGH: Duration = Duration::from_secs(2);
 
 pub(super) fn execute(args: &RunArgs, global: Global) -> Result<u8, Failure> {
-    profile_with(args, global, Show::Summary { advice: args.sampling.advice() })
+    let outputs = Outputs::open(&args.output)?;
+    profile_with(args, outputs, global, Show::Summary { advice: args.sampling.advice() })
 }
 
 /// Runs the program and shows one side of its profile.
-pub(super) fn profile_with(args: &RunArgs, global: Global, show: Show) -> Result<u8, Failure> {
-    let outputs = Outputs::open(&args.output)?;
+pub(super) fn profile_with(
+    args: &RunArgs,
+    outputs: Outputs,
+    global: Global,
+    show: Show,
+) -> Result<u8, Failure> {
     let program = Program::start(&args.command)?;
     let result = profile(&program, args, outputs, global, show);
     // Whatever became of the profile, the program runs to its end and its exit code is ours.

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use slowpath_advisor::output::{interval, percent};
 use slowpath_advisor::rule::{Page, Rule};
-use slowpath_profile::finding::{Cause, Finding, Findings, Hurt, Place, Saving, VerdictKind};
+use slowpath_profile::finding::{Cause, EvidenceLevel, Finding, Findings, Hurt, Place, VerdictKind};
 
 use super::text::{Style, columns, counted, escaped, thousands};
 
@@ -145,6 +146,8 @@ fn causes(out: &mut String, finding: &Finding, style: Style) {
     for (at, cause) in finding.causes.iter().enumerate() {
         let label = match (at, finding.causes.len()) {
             (0, 1) => "caused",
+            // Where the causes are known, several do it together.
+            (0, _) if finding.evidence >= EvidenceLevel::Writer => "caused",
             (0, _) => "perhaps",
             _ => "",
         };
@@ -190,21 +193,6 @@ fn place(place: &Place) -> String {
         text.push(' ');
     }
     text + &place.function
-}
-
-/// `8.4% [7.0, 9.7]`
-fn interval(saving: Saving) -> String {
-    format!("{} [{}, {}]", percent(saving.share), number(saving.low), number(saving.high))
-}
-
-fn percent(share: f64) -> String {
-    format!("{}%", number(share))
-}
-
-/// Percent with as many digits as mean something.
-fn number(share: f64) -> String {
-    let percent = share * 100.0;
-    if percent.abs() >= 20.0 { format!("{percent:.0}") } else { format!("{percent:.1}") }
 }
 
 fn indent(style: Style) -> usize {

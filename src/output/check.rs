@@ -67,9 +67,7 @@ fn changed(changes: Changes) -> String {
     let parts: Vec<String> = parts
         .into_iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| {
-            format!("{} {what}", counted(count as u64, "entry").replace("entrys", "entries"))
-        })
+        .map(|(count, what)| format!("{count} {} {what}", if count == 1 { "entry" } else { "entries" }))
         .collect();
     let done = if parts.is_empty() { "unchanged".to_owned() } else { parts.join(", ") };
     match refused {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use slowpath_advisor::compare::Change;
+use slowpath_advisor::output::interval;
 use slowpath_profile::finding::{Finding, Saving};
 
 use super::text::{Style, escaped, wrap};
@@ -35,12 +36,6 @@ pub(crate) fn render(changes: &[Change<'_>], style: Style) -> String {
 
 fn name(finding: &Finding) -> String {
     format!("{} {}", escaped(&finding.id), escaped(&finding.title))
-}
-
-/// `8.4% [7.0, 9.7]`
-fn interval(saving: Saving) -> String {
-    let Saving { share, low, high, .. } = saving;
-    format!("{:.1}% [{:.1}, {:.1}]", share * 100.0, low * 100.0, high * 100.0)
 }
 
 /// A change in JSON.

@@ -221,6 +221,9 @@ impl<'a> HurtOut<'a> {
 struct CauseOut<'a> {
     place: PlaceOut<'a>,
     statement: &'a str,
+    /// What the bytecode tells of it, where the statement is from the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compiled: Option<&'a str>,
     symbol: &'a str,
     how: &'a str,
     is_exact: bool,
@@ -231,6 +234,7 @@ impl<'a> CauseOut<'a> {
         Self {
             place: PlaceOut::of(&cause.place, paths),
             statement: &cause.statement,
+            compiled: cause.compiled.as_deref(),
             symbol: &cause.symbol,
             how: &cause.how,
             is_exact: cause.is_exact,

@@ -16,7 +16,7 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
     let shown: Vec<_> = report.shown().collect();
     writeln!(out, "## slowpath: {}\n", text(&verdict(report, shown.len())))?;
     let python = report.findings.python.join(", ");
-    let base = format!("CPython {python}, {}", counted_samples(report.findings.samples));
+    let base = format!("CPython {python}, {}", counted(report.findings.samples, "sample"));
     writeln!(out, "{}\n", text(&base))?;
     if !shown.is_empty() {
         writeln!(out, "| | finding | saves | 90 % interval | evidence | where |")?;
@@ -32,12 +32,8 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
     report.decision.map_or(Ok(()), |decision| rest(report, decision, out))
 }
 
-fn counted_samples(samples: u64) -> String {
-    format!("{samples} {}", if samples == 1 { "sample" } else { "samples" })
-}
-
 fn verdict(report: &Report<'_>, shown: usize) -> String {
-    let findings = counted(shown, "finding");
+    let findings = counted(shown as u64, "finding");
     match report.decision.map(|decision| &decision.outcome) {
         None => findings,
         Some(Outcome::Clean) if shown == 0 => "nothing found".into(),
@@ -107,7 +103,7 @@ fn rest(report: &Report<'_>, decision: &Decision, out: &mut dyn Write) -> io::Re
     }
     let ignored = decision.states.iter().filter(|state| matches!(state, State::Ignored { .. })).count();
     if ignored > 0 {
-        lines.push(format!("{} suppressed by comments", counted(ignored, "finding")));
+        lines.push(format!("{} suppressed by comments", counted(ignored as u64, "finding")));
     }
     lines.iter().try_for_each(|line| writeln!(out, "- {line}"))
 }

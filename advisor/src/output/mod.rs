@@ -28,6 +28,7 @@ use serde::Serialize;
 use slowpath_profile::export::printable;
 use slowpath_profile::finding::{Finding, Findings, Place};
 
+pub use self::words::{interval, percent};
 pub use json_read::{JsonError, read_json};
 pub use paths::Paths;
 
@@ -209,11 +210,6 @@ fn write_json(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
 pub(crate) fn file_of(finding: &Finding, paths: &Paths) -> String {
     let site = solution_site(finding).filter(|place| paths::is_file(&place.file));
     site.map(|place| paths.relative(&place.file)).unwrap_or_default()
-}
-
-/// `8.4%`.
-pub(crate) fn share_in_percent(share: f64) -> String {
-    words::percent(share)
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ pub fn class_out_of_tags() -> Finding {
             statement: "type(self).created += 1".into(),
             symbol: "shop.models.Model.created".into(),
             how: "the only store to an attribute of Model".into(),
-            is_exact: false,
+            ..Cause::default()
         }],
         why: vec![
             Reason { level: EvidenceLevel::Dynamics, text: "Model has no version tag left".into() },

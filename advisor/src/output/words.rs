@@ -43,9 +43,20 @@ impl Fact {
     }
 }
 
-/// `8.4%`.
-pub(super) fn percent(share: f64) -> String {
-    format!("{:.1}%", share * 100.0)
+/// `8.4%`, with as many digits as mean something.
+pub fn percent(share: f64) -> String {
+    format!("{}%", number(share))
+}
+
+/// `8.4% [7.0, 9.7]`: what is saved, with its 90 % interval.
+pub fn interval(saving: Saving) -> String {
+    format!("{} [{}, {}]", percent(saving.share), number(saving.low), number(saving.high))
+}
+
+/// Percent with as many digits as mean something.
+fn number(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent.abs() >= 20.0 { format!("{percent:.0}") } else { format!("{percent:.1}") }
 }
 
 /// `saves 8.4% [7.0%, 9.7%], at most 14.8%`.
@@ -154,6 +165,6 @@ pub(super) fn plain(parts: Vec<Part>) -> String {
 }
 
 /// `n` and the noun, with a plural s unless it is one.
-pub(super) fn counted(n: usize, noun: &str) -> String {
+pub(super) fn counted(n: u64, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }

@@ -1,7 +1,7 @@
 //! What several rules share.
 
 use slowpath_profile::evidence::{Namespace, NamespaceRef, OpFamily, TypeFacts};
-use slowpath_profile::finding::{Cause, EvidenceLevel};
+use slowpath_profile::finding::{Cause, EvidenceLevel, Place};
 use slowpath_profile::ids::Id;
 use slowpath_profile::{FunctionId, Span};
 
@@ -127,7 +127,7 @@ pub(super) fn charges(context: &Context<'_>, group: &Group<'_, '_>, key: &'stati
         let form = if hot.site.form().is_empty() { "general instruction" } else { hot.site.form() };
         Charge::of_site(context, hot, key)
             .weighing(*share)
-            .in_state(format!("{form}, {}", group.reason.code()))
+            .in_state(format!("takes the slow way ({form}, {})", group.reason.code()))
     };
     group.sites.iter().map(charge).collect()
 }
@@ -137,9 +137,9 @@ pub(super) fn oracle_says(draft: &mut Draft, reason: Reason) {
     draft.because(
         EvidenceLevel::State,
         format!(
-            "the decision of CPython's specialiser, made again for what was seen there, is no ({}): {}",
-            reason.code(),
-            reason.sentence()
+            "{}; CPython's own test for the fast way, made again for what was seen there, says no: {}",
+            reason.sentence(),
+            reason.code()
         ),
     );
 }
@@ -156,6 +156,41 @@ pub(super) fn method_of(context: &Context<'_>, ty: &TypeFacts, names: &[&str]) -
         });
         at.map(Id::from_index)
     })
+}
+
+/// The cause that lies in the body of a class: where it gives a name its value, or the decorator that
+/// does. Code of class bodies is gone once it has run, so only the source tells the line.
+pub(super) fn cause_in_body(
+    context: &Context<'_>,
+    ty: &TypeFacts,
+    name: &str,
+    decorator: &str,
+    how: &str,
+) -> Cause {
+    let method = ty.defined_in.filter(|method| {
+        let is_own = context.qualname(*method).rsplit_once('.').is_some_and(|(class, _)| class == ty.name);
+        is_own || context.target.until(10)
+    });
+    let sources = &context.sources;
+    let member = method.and_then(|method| sources.member(&ty.name, method, name, decorator));
+    let known = member.is_some();
+    let place = member.clone().or_else(|| sources.class_head(&ty.name, method?));
+    let file = method.map_or_else(String::new, |method| context.place(method, Span::default()).file);
+    let compiled = format!("{name} = …");
+    Cause {
+        place: Place {
+            file,
+            line: place.as_ref().map(|place| place.line),
+            end_line: place.as_ref().map(|place| place.end_line),
+            function: ty.name.clone(),
+            ..Place::default()
+        },
+        statement: member.map_or_else(|| compiled.clone(), |member| member.statement),
+        compiled: known.then_some(compiled),
+        symbol: format!("{}.{name}", ty.full_name()),
+        how: if known { how.into() } else { format!("in the body of class {}: {how}", ty.name) },
+        is_exact: false,
+    }
 }
 
 /// The cause that lies in a class: its method that runs, else the class as a whole.
@@ -175,6 +210,6 @@ pub(super) fn cause_in_class(
         statement,
         symbol: ty.full_name(),
         how: if method.is_some() { "the method that runs each time".into() } else { what.into() },
-        is_exact: false,
+        ..Cause::default()
     })
 }

@@ -5,12 +5,11 @@
 
 use rustc_hash::FxHashMap;
 use slowpath_profile::finding::{Cause, EvidenceLevel, Fix};
-use slowpath_profile::tables::is_library;
-use slowpath_profile::{FunctionId, Span, ThreadState};
+use slowpath_profile::{FunctionId, Span};
 
 use crate::context::Context;
 use crate::rule::{Charge, Cost, Draft, Verdict};
-use crate::weight::Extent;
+use crate::weight::{Atom, Extent};
 
 /// A slow way to do a thing.
 pub(super) struct Idiom {
@@ -52,15 +51,7 @@ pub(super) fn check(context: &Context<'_>, idiom: &Idiom) -> Verdict {
 /// modules is left out: it happens once.
 pub(super) fn callers(context: &Context<'_>, callees: &[FunctionId], own: bool) -> Vec<(Caller, Vec<u32>)> {
     let mut found = FxHashMap::<Caller, Vec<u32>>::default();
-    for (at, atom) in context.weight.atoms().iter().enumerate() {
-        if atom.process != context.process || atom.state != ThreadState::Running || atom.in_gc {
-            continue;
-        }
-        let frames: Vec<_> = context
-            .tables
-            .frames_of(atom.stack)
-            .filter_map(|frame| context.tables.frames.get(frame))
-            .collect();
+    for (at, _, frames) in context.stacks(Atom::runs) {
         let innermost = frames.first().is_some_and(|frame| callees.contains(&frame.function));
         // The outermost call into it is the one that the program made.
         let Some(call) = frames.iter().rposition(|frame| callees.contains(&frame.function)) else { continue };
@@ -68,15 +59,10 @@ pub(super) fn callers(context: &Context<'_>, callees: &[FunctionId], own: bool) 
             continue;
         }
         let above = frames.get(call + 1..).unwrap_or_default();
-        let is_ours = |function| {
-            let function = context.function(function);
-            function.is_some_and(|function| !is_library(context.tables.text(function.file)))
-        };
-        let Some(caller) = above.iter().find(|frame| is_ours(frame.function)).or(above.first()) else {
-            continue;
-        };
+        let ours = above.iter().find(|frame| context.is_ours(frame.function));
+        let Some(caller) = ours.or(above.first()) else { continue };
         let caller = Caller { function: caller.function, line: caller.span.line };
-        found.entry(caller).or_default().push(u32::try_from(at).unwrap_or(u32::MAX));
+        found.entry(caller).or_default().push(at);
     }
     let mut found: Vec<_> = found.into_iter().collect();
     found.sort_unstable_by_key(|(caller, _)| *caller);
@@ -90,8 +76,7 @@ pub(super) fn own_line(context: &Context<'_>, caller: Caller) -> Vec<u32> {
         let leaf =
             context.tables.stacks.get(atom.stack).and_then(|node| context.tables.frames.get(node.frame));
         atom.process == context.process
-            && atom.state == ThreadState::Running
-            && !atom.in_gc
+            && atom.runs()
             && leaf.is_some_and(|frame| (frame.function, frame.span.line) == (caller.function, caller.line))
     });
     here.map(|(at, _)| u32::try_from(at).unwrap_or(u32::MAX)).collect()
@@ -116,7 +101,7 @@ fn draft(context: &Context<'_>, idiom: &Idiom, caller: Caller, atoms: Vec<u32>) 
     };
     draft.because(
         EvidenceLevel::Writer,
-        format!("{samples} samples stand in {}, called from this line", idiom.what),
+        format!("in {samples} samples the program was in {}, called from this line", idiom.what),
     );
     draft.causes.push(Cause {
         place: place.clone(),

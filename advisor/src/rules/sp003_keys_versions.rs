@@ -40,7 +40,7 @@ pub(super) const RULE: Rule = Rule {
 fn holds(target: Target) -> Result<(), &'static str> {
     match target.since(12) {
         true => Ok(()),
-        false => Err("before 3.12 versions of dict keys have 32 bits and last"),
+        false => Err("before 3.12 these numbers do not run out"),
     }
 }
 
@@ -84,7 +84,7 @@ fn check(context: &Context<'_>) -> Verdict {
     };
     draft.because(
         EvidenceLevel::State,
-        format!("the next version number would be {next}; {LIMIT} is the last that fits"),
+        format!("the interpreter is at number {next}; {LIMIT} was the last that it could use"),
     );
     oracle_says(&mut draft, Reason::KeysOutOfVersions);
     let culprits = culprits(context);

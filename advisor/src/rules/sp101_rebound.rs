@@ -116,7 +116,7 @@ fn draft(context: &Context<'_>, at: NamespaceRef, namespace: &Namespace) -> Opti
     if let Some((moved, looks)) = namespace.tag_changes {
         draft.because(
             EvidenceLevel::Dynamics,
-            format!("the version of the globals of {name} had changed in {moved} of {looks} looks"),
+            format!("a global of {name} had been set before {moved} of {looks} looks (the version of the dict had moved)"),
         );
     }
     if let Some(mutations) = namespace.mutations.filter(|_| context.target.jit) {

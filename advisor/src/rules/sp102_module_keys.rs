@@ -72,7 +72,7 @@ fn draft(context: &Context<'_>, at: NamespaceRef, namespace: &Namespace) -> Opti
         .filter(|hot| hot.is_disturbed() || hot.site.states.backed_off > 0 || hot.is_compiled())
         .map(|hot| {
             let weight = if hot.is_compiled() { 1.0 } else { hot.slow_share() };
-            let state = format!("{}, specialised and lost again", hot.site.form());
+            let state = format!("the fast way is lost again and again ({})", hot.site.form());
             Charge::of_site(context, hot, "load_global.keys").weighing(weight).in_state(state)
         })
         .collect();
@@ -96,7 +96,10 @@ fn draft(context: &Context<'_>, at: NamespaceRef, namespace: &Namespace) -> Opti
     let keys = &namespace.keys;
     draft.because(
         EvidenceLevel::Dynamics,
-        format!("the version of the keys of {name} had changed in {} of {} looks", keys.changes, keys.looks),
+        format!(
+            "the set of names of {name} had changed in {} of {} looks (the version of its keys had moved)",
+            keys.changes, keys.looks
+        ),
     );
     if !changed.is_empty() {
         let names: Vec<String> = changed.iter().take(5).map(describe).collect();

@@ -133,9 +133,15 @@ fn draft(context: &Context<'_>, types: &[TypeRef], sites: &[&HotSite<'_>]) -> Dr
     if let Some(hot) = sites.first() {
         let counter = &hot.site.counter;
         let text = match counter.pairs {
-            0 => format!("its cache held another class than before in {} looks", hot.site.version_changes),
+            0 => format!(
+                "in {} looks the place remembered another class than in the look before",
+                hot.site.version_changes
+            ),
             pairs => {
-                format!("it missed within microseconds in {} of {pairs} pairs of looks", counter.pairs_moved)
+                format!(
+                    "in {} of {pairs} pairs of looks, microseconds apart, it had met another class than it remembered",
+                    counter.pairs_moved
+                )
             }
         };
         draft.because(EvidenceLevel::Dynamics, text);

@@ -1,10 +1,10 @@
 //! SP202: a value in a class has the name of an attribute of its objects.
 
 use slowpath_profile::evidence::{AttributeKind, OpFamily};
-use slowpath_profile::finding::{Cause, EvidenceLevel, Place};
+use slowpath_profile::finding::EvidenceLevel;
 use slowpath_profile::tables::is_library;
 
-use super::common::{Group, charges, need_sites, oracle_says, refused};
+use super::common::{Group, cause_in_body, charges, need_sites, oracle_says, refused};
 use crate::context::Context;
 use crate::oracle::Reason;
 use crate::rule::{Draft, Page, Rule, Verdict, fix};
@@ -12,7 +12,7 @@ use crate::target::Target;
 
 pub(super) const RULE: Rule = Rule {
     code: "SP202",
-    name: "a class default hides an attribute of the objects",
+    name: "a value in a class has the name of an attribute of its objects",
     page: Page {
         plain: "The class has a value under a name that its objects use for an attribute of their own: \
                 `timeout = None` in the body of the class and `self.timeout = 5` in a method, or the default of \
@@ -76,8 +76,8 @@ fn key(group: &Group<'_, '_>, family: OpFamily) -> &'static str {
 
 fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Option<Draft> {
     let attribute = group.ty?.attribute(&group.name)?;
-    let body =
-        attribute.holder.and_then(|holder| context.ty(holder)).or(group.ty).and_then(|ty| ty.defined_in);
+    let owner = attribute.holder.and_then(|holder| context.ty(holder)).or(group.ty)?;
+    let body = owner.defined_in;
     let file = body.and_then(|body| context.function(body)).map_or("", |body| context.tables.text(body.file));
     if is_library(file) {
         return None;
@@ -110,15 +110,7 @@ fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Option<Draft> {
         _ => format!("a value of type {}", attribute.type_name),
     };
     draft.because(EvidenceLevel::State, format!("what {holder} holds under '{name}' is {kind}"));
-    let place =
-        body.map_or_else(Place::default, |body| context.place(body, slowpath_profile::Span::default()));
     draft.level = if body.is_some() { EvidenceLevel::Writer } else { EvidenceLevel::State };
-    draft.causes.push(Cause {
-        place,
-        statement: format!("{name} = …"),
-        symbol: format!("{holder}.{name}"),
-        how: "the class body gives the name a value".into(),
-        is_exact: false,
-    });
+    draft.causes.push(cause_in_body(context, owner, name, "", "it gives the name a value"));
     Some(draft)
 }

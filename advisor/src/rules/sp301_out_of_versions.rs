@@ -1,9 +1,9 @@
 //! SP301: a class was modified so often that the interpreter no longer caches its attributes.
 
-use slowpath_profile::evidence::{OpFamily, StoreKind, TypeFacts, TypeRef};
+use slowpath_profile::evidence::{OpFamily, TypeFacts, TypeRef};
 use slowpath_profile::finding::EvidenceLevel;
 
-use crate::cause::{self, Wanted};
+use crate::cause;
 use crate::context::{Context, HotSite};
 use crate::rule::{Charge, Draft, Page, Rule, Verdict, fix};
 use crate::target::Target;
@@ -36,7 +36,7 @@ pub(super) const RULE: Rule = Rule {
 fn holds(target: Target) -> Result<(), &'static str> {
     match target.since(13) {
         true => Ok(()),
-        false => Err("before 3.13 a class never runs out of version tags"),
+        false => Err("before 3.13 the interpreter never gives up on a class for good"),
     }
 }
 
@@ -73,7 +73,7 @@ fn draft(context: &Context<'_>, root: TypeRef, ty: &TypeFacts) -> Option<Draft> 
     let classes: Vec<TypeRef> = std::iter::once(root).chain(heirs.map(|(heir, _)| heir)).collect();
     let charges: Vec<Charge> = hurt(context, &classes)
         .map(|hot| {
-            let state = format!("{} generic, OUT_OF_VERSIONS", hot.site.form());
+            let state = format!("searched for from scratch ({}, OUT_OF_VERSIONS)", hot.site.form());
             Charge::of_site(context, hot, "attr.out_of_versions").in_state(state)
         })
         .collect();
@@ -100,7 +100,7 @@ fn draft(context: &Context<'_>, root: TypeRef, ty: &TypeFacts) -> Option<Draft> 
     };
     draft.because(
         EvidenceLevel::State,
-        format!("{name} has no version tag any more: {used} of {limit} were used, so it never gets another"),
+        format!("the interpreter follows {limit} changes of a class, and {name} has had {used}: it has no version tag any more and never gets another"),
     );
     if classes.len() > 1 {
         let names: Vec<String> = classes[1..].iter().take(4).map(|class| context.type_name(*class)).collect();
@@ -112,29 +112,15 @@ fn draft(context: &Context<'_>, root: TypeRef, ty: &TypeFacts) -> Option<Draft> 
     }
     draft.because(
         EvidenceLevel::State,
-        "the decision of CPython's specialiser, made again for these objects, fails for want of a version tag",
+        "CPython's own test for the fast way, made again for these objects, says no: the class has no version tag",
     );
-    writers(context, ty, &name, &mut draft);
+    writers(context, ty, &mut draft);
     Some(draft)
 }
 
 /// Who wrote to the class.
-fn writers(context: &Context<'_>, ty: &TypeFacts, name: &str, draft: &mut Draft) {
-    let culprits = cause::find(
-        context,
-        &Wanted {
-            named: &[
-                StoreKind::Attribute,
-                StoreKind::DeleteAttribute,
-                StoreKind::Setattr,
-                StoreKind::Delattr,
-            ],
-            dynamic: &[StoreKind::Setattr, StoreKind::Delattr],
-            changed: &ty.changes,
-            owner: name,
-            fits: &|store| cause::may_write_to_class(store, ty),
-        },
-    );
+fn writers(context: &Context<'_>, ty: &TypeFacts, draft: &mut Draft) {
+    let culprits = cause::writers_of_class(context, ty);
     // That it was written to so often is a fact: code that was not seen to run since may have done it
     // before, if there is no other.
     let is_only = culprits.causes.len() == 1 && culprits.level < EvidenceLevel::Writer;
@@ -142,7 +128,7 @@ fn writers(context: &Context<'_>, ty: &TypeFacts, name: &str, draft: &mut Draft)
         draft.level = EvidenceLevel::Writer;
         draft.because(
             EvidenceLevel::Writer,
-            "of all stores that were searched, one alone writes to the class",
+            "of all statements that were searched, one alone writes to the class",
         );
     } else if !culprits.causes.is_empty() {
         draft.level = culprits.level;

@@ -1,10 +1,10 @@
 //! SP302: an attribute of a class is set at run time.
 
-use slowpath_profile::evidence::{OpFamily, StoreKind, TypeFacts, TypeRef, VersionTag};
+use slowpath_profile::evidence::{OpFamily, TypeFacts, TypeRef, VersionTag};
 use slowpath_profile::finding::EvidenceLevel;
 
 use super::common::blame;
-use crate::cause::{self, Wanted};
+use crate::cause;
 use crate::context::Context;
 use crate::rule::{Charge, Draft, Page, Rule, Verdict, fix};
 use crate::target::Target;
@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
     page: Page {
         plain: "The program sets an attribute of a class over and over: a counter of objects, the last value \
                 seen, a cache that is replaced. Each time, everything that the interpreter had learnt about \
-                objects of the class and of its subclasses is void, and it has to learn it again.\n\n\
+                objects of the class and of its subclasses is lost, and it has to learn it again.\n\n\
                 Setting attributes while modules are imported is fine, and so is a write now and then.",
         mechanism: "PyType_Modified takes the version tag of the class and its subclasses away. Each \
                     instruction that was specialised for the class then misses, up to 53 times, before it is \
@@ -36,7 +36,7 @@ pub(super) const RULE: Rule = Rule {
 fn holds(target: Target) -> Result<(), &'static str> {
     match target.since(11) {
         true => Ok(()),
-        false => Err("before 3.11 instructions do not depend on the version of a class"),
+        false => Err("before 3.11 a change of a class costs next to nothing"),
     }
 }
 
@@ -68,7 +68,7 @@ fn draft(context: &Context<'_>, centre: TypeRef, ty: &TypeFacts) -> Option<Draft
     let charges: Vec<Charge> = sites
         .filter(|hot| hot.is_disturbed() || hot.site.states.backed_off > 0)
         .map(|hot| {
-            let state = format!("{}, specialised and lost again", hot.site.form());
+            let state = format!("the fast way is lost again and again ({})", hot.site.form());
             Charge::of_site(context, hot, "attr.class_written").weighing(hot.slow_share()).in_state(state)
         })
         .collect();
@@ -85,7 +85,7 @@ fn draft(context: &Context<'_>, centre: TypeRef, ty: &TypeFacts) -> Option<Draft
     let mut draft = Draft {
         about: format!("class {name}"),
         title: format!(
-            "{what} is set while the program runs: whatever uses {name} must be relearnt each time"
+            "{what} is set while the program runs: how to use {name} must be learnt again each time"
         ),
         charges,
         applies: "3.11-3.15; from 3.13 on the class ends without any caching after 1,000 such writes (SP301)"
@@ -98,21 +98,7 @@ fn draft(context: &Context<'_>, centre: TypeRef, ty: &TypeFacts) -> Option<Draft
         ..Draft::default()
     };
     seen(ty, &name, &mut draft);
-    let culprits = cause::find(
-        context,
-        &Wanted {
-            named: &[
-                StoreKind::Attribute,
-                StoreKind::DeleteAttribute,
-                StoreKind::Setattr,
-                StoreKind::Delattr,
-            ],
-            dynamic: &[StoreKind::Setattr, StoreKind::Delattr],
-            changed: &ty.changes,
-            owner: &name,
-            fits: &|store| cause::may_write_to_class(store, ty),
-        },
-    );
+    let culprits = cause::writers_of_class(context, ty);
     blame(&mut draft, culprits, EvidenceLevel::Dynamics);
     Some(draft)
 }
@@ -124,7 +110,7 @@ fn seen(ty: &TypeFacts, name: &str, draft: &mut Draft) {
     draft.because(
         EvidenceLevel::Dynamics,
         format!(
-            "the version tag of {name} had changed in {} of {} looks, and was void in {}",
+            "{name} had changed in {} of {} looks (it had another version tag), and was unknown to all caches in {}",
             version.changes, version.looks, version.zero
         ),
     );
@@ -133,7 +119,7 @@ fn seen(ty: &TypeFacts, name: &str, draft: &mut Draft) {
     {
         draft.because(
             EvidenceLevel::State,
-            format!("{used} of the {limit} tags that a class gets are used up"),
+            format!("{used} of the {limit} changes that the interpreter follows are used up"),
         );
     }
     if !changed.is_empty() {

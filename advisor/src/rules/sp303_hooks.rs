@@ -4,7 +4,7 @@ use slowpath_profile::evidence::{AttributeKind, OpFamily};
 use slowpath_profile::finding::{Cause, EvidenceLevel, Place};
 use slowpath_profile::tables::is_library;
 
-use super::common::{Group, charges, need_sites, oracle_says, refused};
+use super::common::{Group, cause_in_body, charges, need_sites, oracle_says, refused};
 use crate::context::Context;
 use crate::oracle::Reason;
 use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, everywhere, fix};
@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
     name: "Python code runs at each use of an attribute",
     page: Page {
         plain: "What looks like reading or setting an attribute calls Python code: a `__getattribute__`, a \
-                `__getattr__` that is really used, a `__setattr__`, a descriptor, a cached_property. On a hot \
+                `__getattr__` that is really used, `__setattr__`, an object with a `__get__`, a On a hot \
                 line that call is most of the cost.",
         mechanism: "Hooks replace tp_getattro and tp_setattro, which the specialiser cannot see through. A \
                     descriptor that is an instance of a Python class cannot be cached, because that class may \
@@ -115,9 +115,9 @@ fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Option<Draft> {
         ..Draft::default()
     };
     oracle_says(&mut draft, group.reason);
-    if let Some(cause) = definition(context, group) {
+    draft.causes = definitions(context, group);
+    if !draft.causes.is_empty() {
         draft.level = EvidenceLevel::Writer;
-        draft.causes.push(cause);
     }
     Some(draft)
 }
@@ -190,6 +190,23 @@ fn without_module(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or(name)
 }
 
+fn definitions(context: &Context<'_>, group: &Group<'_, '_>) -> Vec<Cause> {
+    let Some(ty) = group.ty else { return Vec::new() };
+    if group.reason == Reason::CachedProperty {
+        let mut names: Vec<&str> = group.sites.iter().map(|(hot, _)| hot.site.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let cause = |name: &&str| {
+            let holder = ty.attribute(name)?.holder;
+            let owner = holder.and_then(|holder| context.ty(holder)).unwrap_or(ty);
+            owner.defined_in?;
+            Some(cause_in_body(context, owner, name, "cached_property", "it makes a cached_property"))
+        };
+        return names.iter().filter_map(cause).collect();
+    }
+    definition(context, group).into_iter().collect()
+}
+
 fn definition(context: &Context<'_>, group: &Group<'_, '_>) -> Option<Cause> {
     let ty = group.ty?;
     let hook = hook_functions(context, group).first().copied();
@@ -197,7 +214,7 @@ fn definition(context: &Context<'_>, group: &Group<'_, '_>) -> Option<Cause> {
     let place: Place = context.place(function, slowpath_profile::Span::default());
     let statement = hook.map_or_else(String::new, |hook| format!("def {}", context.qualname(hook)));
     let how = if hook.is_some() { "the hook that runs" } else { "the class that has it" };
-    Some(Cause { place, statement, symbol: group.about.clone(), how: how.into(), is_exact: false })
+    Some(Cause { place, statement, symbol: group.about.clone(), how: how.into(), ..Cause::default() })
 }
 
 /// Up to 3.10 nothing is specialised per class: what is seen is the time in the hooks.

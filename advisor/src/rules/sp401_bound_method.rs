@@ -66,7 +66,7 @@ fn check(context: &Context<'_>) -> Verdict {
             statement: format!("… = ….{}", kept.name),
             symbol: method,
             how: "the only method of that kind that the function looks up and does not call at once".into(),
-            is_exact: false,
+            ..Cause::default()
         });
         drafts.push(draft);
     }

@@ -64,7 +64,7 @@ fn draft(context: &Context<'_>, code: &CodeEvidence) -> Draft {
     };
     let takes = if code.takes_kwargs { "*args and **kwargs" } else { "*args" };
     draft.because(EvidenceLevel::State, format!("it takes {takes} and calls with unpacked arguments"));
-    draft.because(EvidenceLevel::Writer, "samples stand in the wrapper itself, not in what it calls");
+    draft.because(EvidenceLevel::Writer, "the time goes into the wrapper itself, not into what it calls");
     draft.causes.push(Cause {
         place: place.clone(),
         statement: format!("def {}({takes})", name.rsplit('.').next().unwrap_or(name)),

@@ -45,7 +45,7 @@ const REASONS: [Reason; 6] = [
 fn holds(target: Target) -> Result<(), &'static str> {
     match target.since(11) {
         true => Ok(()),
-        false => Err("before 3.11 no call is specialised"),
+        false => Err("before 3.11 all calls take the same way"),
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) const RULE: Rule = Rule {
 fn holds(target: Target) -> Result<(), &'static str> {
     match target.since(11) {
         true => Ok(()),
-        false => Err("before 3.11 no operator is specialised by type"),
+        false => Err("before 3.11 no operator has a faster way for some types"),
     }
 }
 

@@ -64,6 +64,6 @@ fn draft(context: &Context<'_>, hot: &HotSite<'_>) -> Option<Draft> {
         ..Draft::default()
     };
     draft.because(EvidenceLevel::State, format!("the container was a {kind} in most looks"));
-    draft.because(EvidenceLevel::State, "samples stand at the test itself, so the search takes time");
+    draft.because(EvidenceLevel::State, "the time goes into the test itself, so the search takes long");
     Some(draft)
 }

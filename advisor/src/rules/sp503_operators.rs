@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
     code: "SP503",
     name: "subscript, loop, test or unpacking without a fast way",
     page: Page {
-        plain: "Some everyday operations have no fast way in the interpreter: a negative index, a subclass of \
+        plain: "Some everyday operations have no fast way in the interpreter: a negative index as in `items[-1]`, a subclass of \
                 dict (before 3.14), an object with its own `__getitem__`, `__next__`, `__bool__` or `__len__`, \
                 unpacking something that is neither a tuple nor a list. On a hot line a small change gives it one.",
         mechanism: "BINARY_SUBSCR, FOR_ITER, TO_BOOL and UNPACK_SEQUENCE specialise for exact built-in types \

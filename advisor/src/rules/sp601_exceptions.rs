@@ -97,7 +97,7 @@ fn draft(context: &Context<'_>, code: &CodeEvidence, lines: Vec<(u32, Vec<u32>)>
     }
     draft.because(
         EvidenceLevel::State,
-        "samples stand where an exception is raised or compared with its handler",
+        "the time goes where an exception is raised, or compared with what a handler wants",
     );
     draft.causes.push(Cause {
         place,

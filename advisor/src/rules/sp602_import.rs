@@ -1,13 +1,13 @@
 //! SP602: an import inside of a hot function.
 
+use slowpath_profile::FunctionId;
 use slowpath_profile::evidence::OpFamily;
 use slowpath_profile::finding::{Cause, EvidenceLevel};
 use slowpath_profile::tables::is_library;
-use slowpath_profile::{FunctionId, ThreadState};
 
 use crate::context::Context;
 use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, everywhere, fix};
-use crate::weight::Extent;
+use crate::weight::{Atom, Extent};
 
 pub(super) const RULE: Rule = Rule {
     code: "SP602",
@@ -71,15 +71,7 @@ fn from_stacks(context: &Context<'_>, importers: &mut Vec<Importer>) {
     if machinery.is_empty() {
         return;
     }
-    for (at, atom) in context.weight.atoms().iter().enumerate() {
-        if atom.process != context.process || atom.state != ThreadState::Running || atom.in_gc {
-            continue;
-        }
-        let frames: Vec<_> = context
-            .tables
-            .frames_of(atom.stack)
-            .filter_map(|frame| context.tables.frames.get(frame))
-            .collect();
+    for (at, _, frames) in context.stacks(Atom::runs) {
         // The innermost call into it must be shallow: deep below it, a module is really loaded.
         let Some(call) = frames.iter().position(|frame| machinery.contains(&frame.function)) else {
             continue;
@@ -88,7 +80,7 @@ fn from_stacks(context: &Context<'_>, importers: &mut Vec<Importer>) {
             continue;
         };
         if call <= 2 {
-            add(importers, caller.function, caller.span.line, vec![u32::try_from(at).unwrap_or(u32::MAX)]);
+            add(importers, caller.function, caller.span.line, vec![at]);
         }
     }
 }
@@ -112,8 +104,10 @@ fn draft(context: &Context<'_>, importer: &Importer) -> Draft {
         ),
         ..Draft::default()
     };
-    draft
-        .because(EvidenceLevel::Writer, format!("{samples} samples stand at the import or in what it calls"));
+    draft.because(
+        EvidenceLevel::Writer,
+        format!("in {samples} samples the program was at the import or in what it calls"),
+    );
     draft.causes.push(Cause {
         place: place.clone(),
         statement: "import …".into(),

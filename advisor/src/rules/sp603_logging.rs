@@ -83,7 +83,7 @@ fn draft(context: &Context<'_>, caller: Caller, mut atoms: Vec<u32>) -> Draft {
     draft.because(
         EvidenceLevel::Writer,
         format!(
-            "{called} samples stand in the logger, which wrote none of it, and {made} where the text is made"
+            "in {called} samples the program was in the logger, which wrote none of it, in {made} the text was made"
         ),
     );
     draft.causes.push(Cause {

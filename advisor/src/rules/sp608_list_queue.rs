@@ -82,7 +82,10 @@ fn draft(context: &Context<'_>, hot: &HotSite<'_>) -> Option<Draft> {
     draft.because(EvidenceLevel::State, format!("what is called is {method} of a list"));
     draft.because(
         EvidenceLevel::State,
-        format!("{} samples stand in the call, far more than an operation at the end takes", hot.samples),
+        format!(
+            "in {} samples the program was in the call, far more than the same at the end of the list takes",
+            hot.samples
+        ),
     );
     draft.causes.push(Cause {
         place,

@@ -52,7 +52,10 @@ fn check(context: &Context<'_>) -> Verdict {
     }
     let mut draft = Draft {
         about: "GIL".into(),
-        title: format!("threads wait for the GIL {:.0}% of the time", context.weight.share(samples) * 100.0),
+        title: format!(
+            "threads wait {:.0}% of the time for their turn to run Python (the GIL)",
+            context.weight.share(samples) * 100.0
+        ),
         level: EvidenceLevel::Dynamics,
         applies: "all versions, except free-threaded builds".into(),
         fix: fix(

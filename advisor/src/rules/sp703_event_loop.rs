@@ -1,14 +1,13 @@
 //! SP703: the event loop is blocked.
 
 use slowpath_profile::finding::{Cause, EvidenceLevel};
-use slowpath_profile::tables::is_library;
 use slowpath_profile::{FunctionId, Span, ThreadState};
 
 use super::idiom::Caller;
 use crate::context::Context;
 use crate::costs::Ratio;
 use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, everywhere, fix};
-use crate::weight::Extent;
+use crate::weight::{Atom, Extent};
 
 /// What others can do meanwhile depends on the program.
 const AVOIDABLE: Ratio = Ratio::new(2.0, 1.1, 10.0);
@@ -51,25 +50,15 @@ fn check(context: &Context<'_>) -> Verdict {
 
 fn blocked(context: &Context<'_>, run: &[FunctionId]) -> Vec<Blocked> {
     let mut places = Vec::<Blocked>::new();
-    for (at, atom) in context.weight.atoms().iter().enumerate() {
-        let longest_ns = context.weight.stood_still_ns(atom.stack);
-        if atom.process != context.process || longest_ns == 0 || atom.state == ThreadState::WaitingForGil {
-            continue;
-        }
-        let frames: Vec<_> = context
-            .tables
-            .frames_of(atom.stack)
-            .filter_map(|frame| context.tables.frames.get(frame))
-            .collect();
+    let longest_ns = |atom: &Atom| context.weight.stood_still_ns(atom.stack);
+    let stood = |atom: &Atom| longest_ns(atom) > 0 && atom.state != ThreadState::WaitingForGil;
+    for (at, atom, frames) in context.stacks(stood) {
+        let longest_ns = longest_ns(atom);
         let Some(handle) = frames.iter().position(|frame| run.contains(&frame.function)) else { continue };
         let inside = frames.get(..handle).unwrap_or_default();
-        let ours = inside.iter().find(|frame| {
-            let function = context.function(frame.function);
-            function.is_some_and(|function| !is_library(context.tables.text(function.file)))
-        });
+        let ours = inside.iter().find(|frame| context.is_ours(frame.function));
         let Some(frame) = ours.or(inside.first()) else { continue };
         let caller = Caller { function: frame.function, line: frame.span.line };
-        let at = u32::try_from(at).unwrap_or(u32::MAX);
         match places.iter_mut().find(|known| known.caller == caller) {
             Some(known) => {
                 known.atoms.push(at);
@@ -102,7 +91,7 @@ fn draft(context: &Context<'_>, blocked: Blocked) -> Draft {
     };
     draft.because(
         EvidenceLevel::Dynamics,
-        format!("{samples} samples stand in one call made by a handle of the loop, up to {ms} ms on end"),
+        format!("in {samples} samples the event loop was inside of one call, up to {ms} ms on end"),
     );
     draft.causes.push(Cause { place: place.clone(), how: "it does not await".into(), ..Cause::default() });
     draft.charges.push(Charge {

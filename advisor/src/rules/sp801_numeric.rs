@@ -120,7 +120,7 @@ fn draft(context: &Context<'_>, code: &CodeEvidence) -> Option<Draft> {
     };
     draft.because(
         EvidenceLevel::State,
-        format!("{numeric} of {seen} samples at its instructions stand at arithmetic on int and float, {objects} at calls or attributes"),
+        format!("of {seen} samples in its own code {numeric} are at arithmetic on int and float, {objects} at calls or attributes"),
     );
     draft.because(
         EvidenceLevel::State,

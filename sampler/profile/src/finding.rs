@@ -126,6 +126,9 @@ pub struct Cause {
     pub place: Place,
     /// The statement as far as it is known: `type(self).created += 1`.
     pub statement: String,
+    /// What the bytecode tells of the statement, where [`Cause::statement`] is from the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compiled: Option<String>,
     /// What it changes: `shop.models.Model.created`.
     pub symbol: String,
     /// Why this place and no other, in plain words.

@@ -12,9 +12,7 @@ use slowpath_advisor::output::Paths;
 
 use crate::args::GateArgs;
 use crate::failure::{Exit, Failure, reason};
-
-/// Larger sources were generated; nobody writes comments into them.
-const MAX_SOURCE_BYTES: u64 = 8 << 20;
+use crate::sources;
 
 /// Where the check takes place.
 #[derive(Debug)]
@@ -32,7 +30,7 @@ impl Repository {
             let why = reason(&error);
             Failure::usage("the working directory is not known", why, "change to a directory that exists")
         })?;
-        let root = here.ancestors().find(|parent| parent.join(".git").exists()).unwrap_or(&here).to_owned();
+        let root = sources::repository_of(&here).to_owned();
         let paths = Paths::new(&here.to_string_lossy(), &root.to_string_lossy());
         let baseline = args.baseline.clone().unwrap_or_else(|| root.join(FILE_NAME));
         Ok(Self { root, paths, baseline })
@@ -93,9 +91,8 @@ impl Repository {
             .map(|file| self.paths.absolute(file))
             .collect();
         let scanned = inside.iter().map(|file| {
-            let is_small = fs::metadata(file).is_ok_and(|it| it.is_file() && it.len() <= MAX_SOURCE_BYTES);
             // A file that cannot be read has no comments that anybody could rely on.
-            let bytes = if is_small { fs::read(file).unwrap_or_default() } else { Vec::new() };
+            let bytes = sources::read(Path::new(file)).unwrap_or_default();
             scan(file, &String::from_utf8_lossy(&bytes))
         });
         scanned.flatten().collect()

@@ -62,7 +62,7 @@ pub(super) fn file(path: &Path, global: Global) -> Result<Watched, Failure> {
 }
 
 fn judge(source: &mut dyn Source, path: Option<&Path>) -> Result<Watched, Failure> {
-    let findings = slowpath_advisor::advise(source).map_err(|error| unreadable(path, &error))?;
+    let findings = crate::sources::advise(source).map_err(|error| unreadable(path, &error))?;
     let tables = source.tables();
     let files = tables.functions.values().iter().map(|function| tables.text(function.file).to_owned());
     Ok(Watched { findings, files: files.collect(), exit_code: 0 })

@@ -35,8 +35,10 @@ pub struct Writer<W> {
     totals: Totals,
     bytes_written: u64,
     evidence_bytes: u64,
-    /// The latest evidence of each process that has not been written, as a chunk.
-    evidence: Vec<(ProcessId, Vec<u8>)>,
+    /// The latest evidence of each process that has not been written.
+    waiting: Vec<ProcessEvidence>,
+    /// How large the last chunk of evidence of a process was, written or not.
+    evidence_sizes: Vec<(ProcessId, u64)>,
     closed: bool,
 }
 
@@ -51,7 +53,8 @@ impl<W: Write> Writer<W> {
             totals: Totals::default(),
             bytes_written: 0,
             evidence_bytes: 0,
-            evidence: Vec::new(),
+            waiting: Vec::new(),
+            evidence_sizes: Vec::new(),
             closed: false,
         };
         let mut begin = MAGIC.to_vec();
@@ -73,25 +76,47 @@ impl<W: Write> Writer<W> {
 
     fn write_evidence(&mut self, evidence: &[ProcessEvidence]) -> Result<(), FileError> {
         for of_process in evidence {
-            // What is too large for a chunk is left out rather than the recording ended.
-            let json = json(of_process)?;
-            if json.len() as u64 > MAX_PART {
-                continue;
-            }
-            let chunk = chunk::encode(EVIDENCE, &json, &[], &mut self.packer)?;
-            let after = self.evidence_bytes + chunk.len() as u64;
-            let waiting = self.evidence.iter().position(|(process, _)| *process == of_process.process);
-            if after <= self.bytes_written / EVIDENCE_PART {
-                waiting.map(|at| self.evidence.remove(at));
-                self.evidence_bytes = after;
-                self.write(&chunk)?;
-            } else if let Some(at) = waiting {
-                self.evidence[at].1 = chunk;
-            } else {
-                self.evidence.push((of_process.process, chunk));
+            self.waiting.retain(|known| known.process != of_process.process);
+            if !self.write_if_small(of_process)? {
+                self.waiting.push(of_process.clone());
             }
         }
         Ok(())
+    }
+
+    /// Writes evidence if it stays a small part of the recording. It is encoded only if it was small
+    /// enough the last time: most of it waits, and is replaced before it is ever written.
+    fn write_if_small(&mut self, of_process: &ProcessEvidence) -> Result<bool, FileError> {
+        let known = self.evidence_sizes.iter().position(|(process, _)| *process == of_process.process);
+        let last = known.and_then(|at| self.evidence_sizes.get(at)).map_or(0, |(_, size)| *size);
+        if !self.has_room_for(last) {
+            return Ok(false);
+        }
+        let Some(chunk) = self.encode_evidence(of_process)? else { return Ok(true) };
+        let size = chunk.len() as u64;
+        match known.and_then(|at| self.evidence_sizes.get_mut(at)) {
+            Some((_, last)) => *last = size,
+            None => self.evidence_sizes.push((of_process.process, size)),
+        }
+        let has_room = self.has_room_for(size);
+        if has_room {
+            self.evidence_bytes += size;
+            self.write(&chunk)?;
+        }
+        Ok(has_room)
+    }
+
+    fn has_room_for(&self, size: u64) -> bool {
+        self.evidence_bytes + size <= self.bytes_written / EVIDENCE_PART
+    }
+
+    /// `None` for what is too large for a chunk: it is left out rather than the recording ended.
+    fn encode_evidence(&mut self, of_process: &ProcessEvidence) -> Result<Option<Vec<u8>>, FileError> {
+        let json = json(of_process)?;
+        if json.len() as u64 > MAX_PART {
+            return Ok(None);
+        }
+        Ok(Some(chunk::encode(EVIDENCE, &json, &[], &mut self.packer)?))
     }
 
     fn write_pieces(&mut self, batch: &Batch) -> Result<(), FileError> {
@@ -115,8 +140,10 @@ impl<W: Write> Writer<W> {
     pub fn finish(&mut self, stats: &Stats) -> Result<(), FileError> {
         self.check_open()?;
         self.closed = true;
-        for (_, chunk) in std::mem::take(&mut self.evidence) {
-            self.write(&chunk)?;
+        for of_process in std::mem::take(&mut self.waiting) {
+            if let Some(chunk) = self.encode_evidence(&of_process)? {
+                self.write(&chunk)?;
+            }
         }
         let stats = json(&finite(stats))?;
         let chunk = chunk::encode(STATS, &stats, &[], &mut self.packer)?;

@@ -19,13 +19,23 @@ enum Place {
     Stderr,
 }
 
+impl Place {
+    fn is_stdout(&self) -> bool {
+        match self {
+            Self::Stdout => true,
+            Self::File(output) => output.path == Path::new("-"),
+            Self::Stderr => false,
+        }
+    }
+}
+
 /// All that is to be written, opened before anything is started.
 #[derive(Debug)]
-pub(super) struct Forms(Vec<(Form, Place)>);
+pub(crate) struct Forms(Vec<(Form, Place)>);
 
 impl Forms {
     /// `is_ours`: standard output belongs to no program.
-    pub(super) fn open(args: &FormArgs, is_ours: bool) -> Result<Self, Failure> {
+    pub(crate) fn open(args: &FormArgs, is_ours: bool) -> Result<Self, Failure> {
         let planned = plan(&args.format, &args.output)?;
         let mut forms = Vec::new();
         for (form, path) in planned {
@@ -37,12 +47,7 @@ impl Forms {
             };
             forms.push((form, place));
         }
-        let to_stdout = |(_, place): &&(Form, Place)| match place {
-            Place::Stdout => true,
-            Place::File(output) => output.path == Path::new("-"),
-            Place::Stderr => false,
-        };
-        if forms.iter().filter(to_stdout).count() > 1 {
+        if forms.iter().filter(|(_, place)| place.is_stdout()).count() > 1 {
             return Err(Failure::usage(
                 "two forms would go to standard output",
                 "a reader could not tell them apart",
@@ -53,21 +58,22 @@ impl Forms {
     }
 
     /// Whether the text for people goes anywhere already.
-    pub(super) fn have_text_on_terminal(&self) -> bool {
+    pub(crate) fn have_text_on_terminal(&self) -> bool {
         self.0.iter().any(|(form, place)| *form == Form::Text && !matches!(place, Place::File(_)))
     }
 
     /// Whether something else goes to standard output.
-    pub(super) fn use_stdout(&self) -> bool {
-        self.0.iter().any(|(_, place)| match place {
-            Place::Stdout => true,
-            Place::File(output) => output.path == Path::new("-"),
-            Place::Stderr => false,
-        })
+    pub(crate) fn use_stdout(&self) -> bool {
+        self.0.iter().any(|(_, place)| place.is_stdout())
+    }
+
+    /// Whether nothing is to be written anywhere but on the terminal.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Writes all. The first failure is returned, after everything that could be done was done.
-    pub(super) fn write(
+    pub(crate) fn write(
         mut self,
         mut each: impl FnMut(Form, &mut dyn Write) -> io::Result<()>,
     ) -> Result<Vec<(PathBuf, Form)>, Failure> {
