@@ -53,7 +53,8 @@ fn blocked(context: &Context<'_>, run: &[FunctionId]) -> Vec<Blocked> {
     let mut places = Vec::<Blocked>::new();
     for (at, atom) in context.weight.atoms().iter().enumerate() {
         let longest_ns = context.weight.stood_still_ns(atom.stack);
-        if atom.process != context.process || longest_ns == 0 || atom.state == ThreadState::WaitingForGil {
+        let is_other = atom.process != context.process || atom.in_gc;
+        if is_other || longest_ns == 0 || atom.state == ThreadState::WaitingForGil {
             continue;
         }
         let frames: Vec<_> = context
