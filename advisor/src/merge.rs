@@ -6,6 +6,7 @@ use slowpath_profile::finding::{Confidence, EvidenceLevel, Finding, Hurt, Place,
 use crate::context::Context;
 use crate::costs::Ratio;
 use crate::rule::{Charge, Cost, Draft, Rule};
+use crate::rules::is_library;
 use crate::saving::{Claim, estimate};
 use crate::weight::{Extent, Weight};
 
@@ -119,7 +120,7 @@ impl Merger {
         let (mut findings, mut minor) = (Vec::new(), Vec::new());
         for (priced, saving) in all.into_iter().zip(savings) {
             let finding = priced.finding(weight, saving);
-            if is_worth_showing(&finding) {
+            if is_worth_showing(&finding) && !is_beyond_reach(&finding) {
                 shown.push(priced);
                 findings.push(finding);
             } else {
@@ -142,6 +143,15 @@ fn is_worth_showing(finding: &Finding) -> bool {
         && finding.saving.low >= FLOOR_LOW
         && finding.samples >= FLOOR_SAMPLES
         && finding.evidence > EvidenceLevel::Static
+}
+
+/// Whether all of it lies in Python or in a package, cause included: nothing that the program can change.
+fn is_beyond_reach(finding: &Finding) -> bool {
+    let mut places = finding.hurts.iter().map(|hurt| &hurt.place);
+    let mut causes = finding.causes.iter().map(|cause| &cause.place);
+    !finding.hurts.is_empty()
+        && places.all(|place| is_library(&place.file))
+        && causes.all(|place| is_library(&place.file))
 }
 
 fn rank(one: &Finding, other: &Finding) -> std::cmp::Ordering {
