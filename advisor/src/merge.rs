@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 use slowpath_profile::finding::{Confidence, EvidenceLevel, Finding, Hurt, Place, Saving};
+use slowpath_profile::tables::is_library;
 
 use crate::context::Context;
 use crate::costs::Ratio;
@@ -120,7 +121,7 @@ impl Merger {
         let (mut findings, mut minor) = (Vec::new(), Vec::new());
         for (priced, saving) in all.into_iter().zip(savings) {
             let finding = priced.finding(weight, saving);
-            if is_worth_showing(&finding) {
+            if is_worth_showing(&finding) && !is_beyond_reach(&finding) {
                 shown.push(priced);
                 findings.push(finding);
             } else {
@@ -143,6 +144,15 @@ fn is_worth_showing(finding: &Finding) -> bool {
         && finding.saving.low >= FLOOR_LOW
         && finding.samples >= FLOOR_SAMPLES
         && finding.evidence > EvidenceLevel::Static
+}
+
+/// Whether all of it lies in Python or in a package, cause included: nothing that the program can change.
+fn is_beyond_reach(finding: &Finding) -> bool {
+    let mut places = finding.hurts.iter().map(|hurt| &hurt.place);
+    let mut causes = finding.causes.iter().map(|cause| &cause.place);
+    !finding.hurts.is_empty()
+        && places.all(|place| is_library(&place.file))
+        && causes.all(|place| is_library(&place.file))
 }
 
 fn rank(one: &Finding, other: &Finding) -> std::cmp::Ordering {

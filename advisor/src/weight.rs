@@ -73,6 +73,74 @@ pub struct Weight {
 /// A stack that stands still for so long is stuck in one call.
 const STILL_NS: u64 = 30_000_000;
 
+/// Between two samples of a thread that are this many periods apart anything may have happened.
+const GAP_PERIODS: u64 = 10;
+
+/// What consecutive samples of a thread with the same stack tell.
+#[derive(Clone, Copy, Debug)]
+struct Streak {
+    stack: StackId,
+    last_ns: u64,
+    /// For how long it stood there: time on a CPU, and time asleep. A thread that waits for a CPU stands
+    /// still because the machine is busy, not because of what it does.
+    stood_ns: u64,
+    samples: u64,
+}
+
+/// How long the threads of a program stand still, by stack.
+#[derive(Clone, Debug, Default)]
+struct Stillness {
+    streaks: FxHashMap<ThreadId, Streak>,
+    /// Longest streak, samples in long streaks, samples in all.
+    stacks: FxHashMap<StackId, (u64, u64, u64)>,
+    gap_ns: u64,
+    has_cpu_times: bool,
+}
+
+impl Stillness {
+    fn new(period_ns: Option<u64>) -> Self {
+        let gap_ns = period_ns.map_or(u64::MAX, |period| period.saturating_mul(GAP_PERIODS));
+        Self { gap_ns, ..Self::default() }
+    }
+
+    fn add(&mut self, sample: &Sample, stack: StackId) {
+        self.has_cpu_times |= sample.cpu_ns > 0;
+        let begun = Streak { stack, last_ns: sample.time_ns, stood_ns: 0, samples: 0 };
+        let streak = self.streaks.entry(sample.thread).or_insert(begun);
+        let gap = sample.time_ns.saturating_sub(streak.last_ns);
+        if streak.stack != stack || gap > self.gap_ns {
+            let ended = std::mem::replace(streak, begun);
+            self.end(ended);
+        } else {
+            let ran = sample.state == ThreadState::Running && self.has_cpu_times;
+            streak.stood_ns += if ran { sample.cpu_ns.min(gap) } else { gap };
+            streak.last_ns = sample.time_ns;
+        }
+        if let Some(streak) = self.streaks.get_mut(&sample.thread) {
+            streak.samples += 1;
+        }
+    }
+
+    fn end(&mut self, streak: Streak) {
+        let (longest, long, all) = self.stacks.entry(streak.stack).or_default();
+        *longest = streak.stood_ns.max(*longest);
+        *all += streak.samples;
+        if streak.stood_ns >= STILL_NS {
+            *long += streak.samples;
+        }
+    }
+
+    /// The stacks that stand still. An instruction that is executed again and again, each time for a
+    /// short time, has a long streak by chance; most of its samples are in short ones.
+    fn finish(mut self) -> FxHashMap<StackId, u64> {
+        for streak in std::mem::take(&mut self.streaks).into_values() {
+            self.end(streak);
+        }
+        let still = self.stacks.into_iter().filter(|(_, (_, long, all))| *long * 2 > *all);
+        still.map(|(stack, (longest, _, _))| (stack, longest)).collect()
+    }
+}
+
 type Key = (ThreadId, StackId, ThreadState, bool);
 
 impl Weight {
@@ -80,25 +148,12 @@ impl Weight {
     pub fn collect(source: &mut dyn Source) -> Result<Self, FileError> {
         let mut counts = FxHashMap::<Key, u64>::default();
         let mut ran = vec![false; source.threads().len()];
-        let mut streaks = vec![None; source.threads().len()];
-        let mut still = FxHashMap::<StackId, u64>::default();
+        let mut stillness = Stillness::new(source.meta().period_ns());
         source.for_each_sample(&mut |sample: &Sample| {
             let Some(stack) = sample.stack else { return };
             let in_gc = sample.flags.contains(SampleFlags::IN_GC);
             *counts.entry((sample.thread, stack, sample.state, in_gc)).or_default() += 1;
-            if let Some(streak) = streaks.get_mut(sample.thread.index()) {
-                let (_, since) = *streak.get_or_insert((stack, sample.time_ns));
-                match *streak {
-                    Some((known, _)) if known == stack => {
-                        let lasted = sample.time_ns.saturating_sub(since);
-                        if lasted >= STILL_NS {
-                            let longest = still.entry(stack).or_default();
-                            *longest = lasted.max(*longest);
-                        }
-                    }
-                    _ => *streak = Some((stack, sample.time_ns)),
-                }
-            }
+            stillness.add(sample, stack);
             if sample.state != ThreadState::Idle
                 && let Some(ran) = ran.get_mut(sample.thread.index())
             {
@@ -115,7 +170,7 @@ impl Weight {
         let atom = |((process, stack, state, in_gc), count)| Atom { process, stack, state, in_gc, count };
         let mut atoms: Vec<Atom> = merged.into_iter().map(atom).collect();
         atoms.sort_unstable_by_key(|atom| (atom.process, atom.stack, atom.state, atom.in_gc));
-        Ok(Self { still, ..Self::index(atoms, source.tables()) })
+        Ok(Self { still: stillness.finish(), ..Self::index(atoms, source.tables()) })
     }
 
     fn index(atoms: Vec<Atom>, tables: &Tables) -> Self {

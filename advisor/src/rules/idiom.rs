@@ -5,7 +5,7 @@
 
 use rustc_hash::FxHashMap;
 use slowpath_profile::finding::{Cause, EvidenceLevel, Fix};
-use slowpath_profile::{FunctionId, Span};
+use slowpath_profile::{Frame, FunctionId, Span};
 
 use crate::context::Context;
 use crate::rule::{Charge, Cost, Draft, Verdict};
@@ -23,6 +23,8 @@ pub(super) struct Idiom {
     pub(super) what: &'static str,
     /// Count only samples in those functions themselves, not in what they call.
     pub(super) own: bool,
+    /// Other functions of the library through which programs reach them, as in `callees`.
+    pub(super) through: &'static [(&'static str, &'static [&'static str])],
     /// For which versions it holds.
     pub(super) applies: &'static str,
     /// What to do.
@@ -38,18 +40,26 @@ pub(super) struct Caller {
 
 /// Finds all places that use it.
 pub(super) fn check(context: &Context<'_>, idiom: &Idiom) -> Verdict {
-    let callees: Vec<FunctionId> =
-        idiom.callees.iter().flat_map(|(file, names)| context.functions_named(file, names)).collect();
+    let named = |wanted: &[(&str, &[&str])]| -> Vec<FunctionId> {
+        wanted.iter().flat_map(|(file, names)| context.functions_named(file, names)).collect()
+    };
+    let callees = named(idiom.callees);
     if callees.is_empty() {
         return Verdict::Clear;
     }
-    let found = callers(context, &callees, idiom.own);
+    let found = callers(context, &callees, Some(&named(idiom.through)), idiom.own);
     Verdict::of(found.into_iter().map(|(caller, atoms)| draft(context, idiom, caller, atoms)).collect())
 }
 
 /// Samples under functions of the library by the place in the program that called them. Import of
-/// modules is left out: it happens once.
-pub(super) fn callers(context: &Context<'_>, callees: &[FunctionId], own: bool) -> Vec<(Caller, Vec<u32>)> {
+/// modules is left out: it happens once. With `through`, the program must have called them itself, or
+/// through one of these functions: what another library does in its name it cannot change.
+pub(super) fn callers(
+    context: &Context<'_>,
+    callees: &[FunctionId],
+    through: Option<&[FunctionId]>,
+    own: bool,
+) -> Vec<(Caller, Vec<u32>)> {
     let mut found = FxHashMap::<Caller, Vec<u32>>::default();
     for (at, _, frames) in context.stacks(Atom::runs) {
         let innermost = frames.first().is_some_and(|frame| callees.contains(&frame.function));
@@ -59,8 +69,12 @@ pub(super) fn callers(context: &Context<'_>, callees: &[FunctionId], own: bool) 
             continue;
         }
         let above = frames.get(call + 1..).unwrap_or_default();
-        let ours = above.iter().find(|frame| context.is_ours(frame.function));
-        let Some(caller) = ours.or(above.first()) else { continue };
+        let ours = above.iter().position(|frame| context.is_ours(frame.function));
+        let is_between = |frame: &&Frame| !through.is_none_or(|known| known.contains(&frame.function));
+        if above.iter().take(ours.unwrap_or_default()).any(is_between) {
+            continue;
+        }
+        let Some(caller) = above.get(ours.unwrap_or_default()) else { continue };
         let caller = Caller { function: caller.function, line: caller.span.line };
         found.entry(caller).or_default().push(at);
     }

@@ -1,12 +1,12 @@
 //! SP203: the `__dict__` of objects was touched or replaced.
 
-use slowpath_profile::evidence::{OpFamily, StoreKind};
+use slowpath_profile::evidence::{InstanceDict, OpFamily, StoreKind};
 use slowpath_profile::finding::EvidenceLevel;
 use slowpath_profile::tables::is_library;
 
 use super::common::{Group, blame, charges, need_sites, oracle_says, refused};
 use crate::cause::{self, Wanted};
-use crate::context::Context;
+use crate::context::{Context, HotSite};
 use crate::oracle::Reason;
 use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, fix};
 use crate::target::Target;
@@ -47,13 +47,16 @@ fn check(context: &Context<'_>) -> Verdict {
     }
     let families = [OpFamily::LoadAttr, OpFamily::StoreAttr];
     let groups = refused(context, &families, &[Reason::SplitDict, Reason::OwnDict], false);
-    // Where the shared list of names is full, a late attribute made the dict: that is SP204.
-    let ours = groups.iter().filter(|group| {
-        let keys = group.ty.and_then(|ty| ty.keys);
-        let is_full = group.reason == Reason::OwnDict && keys.is_some_and(|keys| keys.usable <= 1);
-        !is_full && !is_of_library(context, group)
-    });
+    let ours = groups.iter().filter(|group| !is_late(group) && !is_of_library(context, group));
     Verdict::of(ours.map(|group| draft(context, group)).collect())
+}
+
+/// Where the shared list of names is full, a late attribute gave each object a dict of its own: that is
+/// SP204.
+fn is_late(group: &Group<'_, '_>) -> bool {
+    let is_full = group.ty.and_then(|ty| ty.keys).is_some_and(|keys| keys.usable <= 1);
+    let has_own = |hot: &HotSite<'_>| hot.site.operands.iter().any(|met| met.dict == InstanceDict::Own);
+    is_full && (group.reason == Reason::OwnDict || group.sites.iter().all(|(hot, _)| has_own(hot)))
 }
 
 /// A class of Python or a package that only its own code is slow with: nothing that a program can change.

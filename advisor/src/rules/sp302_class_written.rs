@@ -44,7 +44,9 @@ fn check(context: &Context<'_>) -> Verdict {
     if context.evidence.types.is_empty() {
         return Verdict::CannotTell("no types were observed".into());
     }
-    let moving = context.types().filter(|(_, ty)| !ty.version.is_spent() && is_moving(&ty.version));
+    let moving = context
+        .types()
+        .filter(|(_, ty)| !ty.version.is_spent() && is_moving(&ty.version) && !never_had_a_tag(ty));
     // What moves a base moves its subclasses: the base is the centre.
     let centres = moving.filter(|(_, ty)| {
         !ty.mro
@@ -58,6 +60,12 @@ fn check(context: &Context<'_>) -> Verdict {
 fn is_moving(version: &VersionTag) -> bool {
     let lost = version.changes.max(version.zero);
     version.looks >= 3 && lost >= 3 && lost * 10 >= version.looks
+}
+
+/// Whether nothing ever asked the class for a tag, as is usual for classes written in C: one that is
+/// written to has a tag now and then, or is seen to change.
+fn never_had_a_tag(ty: &TypeFacts) -> bool {
+    ty.version.changes == 0 && ty.version.zero == ty.version.looks && ty.changes.is_empty()
 }
 
 fn draft(context: &Context<'_>, centre: TypeRef, ty: &TypeFacts) -> Option<Draft> {

@@ -7,6 +7,9 @@ use super::common::need_sites;
 use crate::context::{Context, HotSite};
 use crate::rule::{Charge, Draft, Page, Rule, Verdict, everywhere, fix};
 
+/// A search that takes this many times longer than another instruction is one of a long list.
+const LONG: u64 = 8;
+
 pub(super) const RULE: Rule = Rule {
     code: "SP502",
     name: "'in' searches a list",
@@ -45,8 +48,25 @@ fn searched<'c>(context: &Context<'c>, hot: &HotSite<'_>) -> Option<&'c str> {
     (most.looks * 2 > all && name == "list").then_some(name)
 }
 
+/// Whether the search takes far longer than what stands beside it: where the list is short, a set gains
+/// nothing. Compared with the hottest of its line, which is executed about as often; if it is alone
+/// there, with the others of its function on average.
+fn is_long(context: &Context<'_>, hot: &HotSite<'_>) -> bool {
+    let others = context
+        .sites
+        .iter()
+        .filter(|other| other.code.function == hot.code.function && other.site != hot.site);
+    let (line, rest): (Vec<_>, Vec<_>) = others.partition(|other| other.site.span.line == hot.site.span.line);
+    let samples = |sites: &[&HotSite<'_>]| sites.iter().map(|other| other.samples).sum::<u64>();
+    let usual = match line.iter().map(|other| other.samples).max() {
+        Some(hottest) => hottest,
+        None => samples(&rest) / rest.len().max(1) as u64,
+    };
+    hot.samples > LONG * usual
+}
+
 fn draft(context: &Context<'_>, hot: &HotSite<'_>) -> Option<Draft> {
-    let kind = searched(context, hot)?;
+    let kind = searched(context, hot).filter(|_| is_long(context, hot))?;
     let place = context.place(hot.code.function, hot.site.span);
     let mut draft = Draft {
         about: format!("membership test in {} line {}", place.function, place.line.unwrap_or_default()),

@@ -1,7 +1,7 @@
 //! SP601: exceptions as the normal way out.
 
 use slowpath_profile::Span;
-use slowpath_profile::evidence::{CodeEvidence, OpFamily};
+use slowpath_profile::evidence::{CodeEvidence, OpFamily, Site};
 use slowpath_profile::finding::{Cause, EvidenceLevel};
 use slowpath_profile::tables::is_library;
 
@@ -38,9 +38,7 @@ fn check(context: &Context<'_>) -> Verdict {
     let mut drafts = Vec::new();
     for code in &context.evidence.code {
         let file = context.function(code.function).map_or("", |function| context.tables.text(function.file));
-        let mut lines: Vec<u32> = handlers(code).collect();
-        lines.sort_unstable();
-        lines.dedup();
+        let lines = lines_that_run(context, code);
         let of_line = |line: &u32| own_line(context, Caller { function: code.function, line: Some(*line) });
         let charged: Vec<(u32, Vec<u32>)> = lines.iter().map(|line| (*line, of_line(line))).collect();
         let is_hot = charged.iter().any(|(_, atoms)| !atoms.is_empty());
@@ -51,17 +49,25 @@ fn check(context: &Context<'_>) -> Verdict {
     Verdict::of(drafts)
 }
 
-/// Lines at which an exception is named, to be caught or raised. They cost nothing, and have no samples,
-/// unless that happens.
-fn handlers(code: &CodeEvidence) -> impl Iterator<Item = u32> {
-    let named = code.sites.iter().filter(|site| {
+/// Lines at which an exception is caught or raised. The instructions that do it have no samples unless
+/// that happens; a line may have them all the same, for it may do something else: `assert is_valid(x)`.
+fn lines_that_run(context: &Context<'_>, code: &CodeEvidence) -> Vec<u32> {
+    let ran = |site: &&Site| context.samples(&Extent::Instruction(code.function, site.offset)) > 0;
+    let mut lines: Vec<u32> = named(code).filter(ran).filter_map(|site| site.span.line).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    lines
+}
+
+/// Instructions that name an exception, to be caught or raised, and those that raise.
+fn named(code: &CodeEvidence) -> impl Iterator<Item = &Site> {
+    code.sites.iter().filter(|site| {
         let is_name = site.family == OpFamily::LoadGlobal
             && (site.name.ends_with("Error")
                 || site.name.ends_with("Exception")
                 || site.name == "StopIteration");
         is_name || site.family == OpFamily::Raise
-    });
-    named.filter_map(|site| site.span.line)
+    })
 }
 
 fn draft(context: &Context<'_>, code: &CodeEvidence, lines: Vec<(u32, Vec<u32>)>) -> Draft {

@@ -1,12 +1,16 @@
 //! SP603: log messages that nobody reads.
 
-use slowpath_profile::finding::{Cause, EvidenceLevel};
+use slowpath_profile::evidence::OpFamily;
+use slowpath_profile::finding::{Cause, EvidenceLevel, Fix};
 use slowpath_profile::{FunctionId, Span};
 
 use super::idiom::{Caller, callers, own_line};
-use crate::context::Context;
+use crate::context::{Context, HotSite};
 use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, everywhere, fix};
 use crate::weight::{Extent, stacks_with};
+
+/// Making a text takes at least one over this of what the call takes that finds that nobody listens.
+const MADE: u64 = 3;
 
 pub(super) const RULE: Rule = Rule {
     code: "SP603",
@@ -47,7 +51,7 @@ fn check(context: &Context<'_>) -> Verdict {
         .functions_named("logging/__init__.py", &["Logger._log", "Logger.handle", "Logger.makeRecord"]);
     let writes = stacks_with(context.tables, &written);
     let mut drafts = Vec::new();
-    for (caller, atoms) in callers(context, &methods, false) {
+    for (caller, atoms) in callers(context, &methods, None, false) {
         // What is written is wanted.
         let is_written = atoms
             .iter()
@@ -60,30 +64,70 @@ fn check(context: &Context<'_>) -> Verdict {
     Verdict::of(drafts)
 }
 
+/// Samples on the line of a caller that make the text: those at other instructions than finding the logger
+/// and calling it, which is the last call of the line.
+fn made(context: &Context<'_>, caller: Caller) -> u64 {
+    let here = || {
+        context
+            .sites
+            .iter()
+            .filter(|hot| hot.code.function == caller.function && hot.site.span.line == caller.line)
+    };
+    let calls = here().filter(|hot| hot.site.family == OpFamily::Call);
+    let call = calls.map(|hot| hot.site.offset).max();
+    let finds = |hot: &&HotSite<'_>| {
+        matches!(hot.site.family, OpFamily::LoadGlobal | OpFamily::LoadAttr) || Some(hot.site.offset) == call
+    };
+    let found: u64 = here().filter(finds).map(|hot| hot.samples).sum();
+    context.weight.count(&own_line(context, caller)).saturating_sub(found)
+}
+
+fn pass_arguments() -> Fix {
+    fix(
+        "Pass the arguments on their own, so that the text is made only when it is written.",
+        &["-    log.debug(f'booking {amount}')", "+    log.debug('booking %s', amount)"],
+        "Arguments are formatted later, with the value that they have then.",
+    )
+}
+
+fn ask_once() -> Fix {
+    fix(
+        "Ask once, outside of the loop, whether anybody listens.",
+        &[
+            "+is_wanted = log.isEnabledFor(logging.DEBUG)",
+            "-    log.debug(message)",
+            "+    if is_wanted:",
+            "+        log.debug(message)",
+        ],
+        "A level that is changed meanwhile is not seen.",
+    )
+}
+
 fn draft(context: &Context<'_>, caller: Caller, mut atoms: Vec<u32>) -> Draft {
     let called = context.weight.count(&atoms);
     let own = own_line(context, caller);
-    let made = context.weight.count(&own);
-    atoms.extend(own);
+    let is_made = made(context, caller) * MADE >= called;
+    atoms.extend(own.iter().copied());
     atoms.sort_unstable();
     let function: FunctionId = caller.function;
     let place = context.place(function, caller.line.map_or_else(Span::default, Span::of_line));
     let mut draft = Draft {
         about: format!("log messages in {} of {}", place.function, place.file),
-        title: "log messages are made here and written nowhere".into(),
+        title: if is_made {
+            "log messages are made here and written nowhere".into()
+        } else {
+            "a logger is called on a hot line and writes nothing".into()
+        },
         level: EvidenceLevel::Writer,
         applies: "all versions".into(),
-        fix: fix(
-            "Pass the arguments on their own, so that the text is made only when it is written.",
-            &["-    log.debug(f'booking {amount}')", "+    log.debug('booking %s', amount)"],
-            "Arguments are formatted later, with the value that they have then.",
-        ),
+        fix: if is_made { pass_arguments() } else { ask_once() },
         ..Draft::default()
     };
+    let here = context.weight.count(&own);
     draft.because(
         EvidenceLevel::Writer,
         format!(
-            "in {called} samples the program was in the logger, which wrote none of it, in {made} the text was made"
+            "in {called} samples the program was in the logger, which wrote none of it; {here} are on the line itself"
         ),
     );
     draft.causes.push(Cause {

@@ -17,6 +17,7 @@ const IDIOM: Idiom = Idiom {
     title: "isinstance() with a Protocol looks for every member of it, at each call",
     what: "typing.Protocol's isinstance check",
     own: false,
+    through: &[],
     applies: "all versions, worst before 3.12",
     fix: || {
         fix(

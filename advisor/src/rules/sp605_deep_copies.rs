@@ -13,6 +13,7 @@ const DEEPCOPY: Idiom = Idiom {
     title: "copy.deepcopy() finds out for every object how to copy it",
     what: "copy.deepcopy",
     own: false,
+    through: &[],
     applies: "all versions",
     fix: || {
         fix(
@@ -32,6 +33,7 @@ const ASDICT: Idiom = Idiom {
     title: "dataclasses.asdict() copies everything deeply",
     what: "dataclasses.asdict",
     own: false,
+    through: &[],
     applies: "all versions, worst before 3.12",
     fix: || {
         fix(

@@ -18,6 +18,7 @@ const IDIOM: Idiom = Idiom {
     title: "a @contextmanager makes a generator and two objects for each 'with'",
     what: "contextlib.contextmanager",
     own: true,
+    through: &[],
     applies: "all versions",
     fix: || {
         fix(

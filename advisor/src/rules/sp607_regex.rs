@@ -4,6 +4,10 @@ use super::idiom::{self, Idiom};
 use crate::context::Context;
 use crate::rule::{Page, Rule, Verdict, everywhere, fix};
 
+/// What programs call.
+const FUNCTIONS: &[&str] =
+    &["_compile", "compile", "findall", "finditer", "fullmatch", "match", "search", "split", "sub", "subn"];
+
 const OVERFLOW: Idiom = Idiom {
     key: "idiom.re_overflow",
     callees: &[
@@ -15,6 +19,7 @@ const OVERFLOW: Idiom = Idiom {
     title: "regular expressions are compiled while the program runs",
     what: "the compiler of regular expressions",
     own: false,
+    through: &[("re/__init__.py", FUNCTIONS), ("re.py", FUNCTIONS)],
     applies: "all versions; re keeps 512 patterns",
     fix: || {
         fix(
@@ -31,6 +36,7 @@ const FUNCTION: Idiom = Idiom {
     title: "a pattern is looked up at each call of a function of re",
     what: "re's table of patterns",
     own: true,
+    through: &[("re/__init__.py", FUNCTIONS), ("re.py", FUNCTIONS)],
     applies: "all versions",
     fix: || {
         fix(

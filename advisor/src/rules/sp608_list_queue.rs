@@ -1,6 +1,6 @@
 //! SP608: a list used as a queue.
 
-use slowpath_profile::evidence::{OpFamily, OperandRole, Value};
+use slowpath_profile::evidence::{OpFamily, OperandRole, Site, Value};
 use slowpath_profile::finding::{Cause, EvidenceLevel};
 
 use super::common::need_sites;
@@ -49,6 +49,9 @@ fn method<'c>(context: &Context<'_>, call: &'c HotSite<'_>) -> Option<&'c str> {
             && ["pop", "insert"].contains(&&*site.name)
     });
     let lookup = lookups.max_by_key(|site| site.offset)?;
+    if has_no_argument(lookup, call.site) {
+        return None;
+    }
     let is_list = lookup.operands_as(OperandRole::Receiver).any(|operand| match operand.value {
         Value::Instance(ty) => context.ty(ty).is_some_and(|ty| ty.name == "list"),
         _ => false,
@@ -59,6 +62,12 @@ fn method<'c>(context: &Context<'_>, call: &'c HotSite<'_>) -> Option<&'c str> {
     let others = call.code.sites.len().saturating_sub(1).max(1) as u64;
     let stands_out = call.samples * others > FAR_LONGER * rest;
     (is_list && stands_out && call.samples > MUCH_LONGER * (found + 1)).then_some(&lookup.name)
+}
+
+/// Whether nothing but `()` follows the name of the method: `pop()` takes the last element.
+fn has_no_argument(lookup: &Site, call: &Site) -> bool {
+    let ends = lookup.span.end_column.zip(call.span.end_column);
+    lookup.span.end_line == call.span.end_line && ends.is_some_and(|(name, call)| call == name + 2)
 }
 
 fn draft(context: &Context<'_>, hot: &HotSite<'_>) -> Option<Draft> {

@@ -12,6 +12,7 @@ const IDIOM: Idiom = Idiom {
     title: "strptime() reads dates with Python code and a regular expression",
     what: "strptime",
     own: false,
+    through: &[],
     applies: "all versions; fromisoformat() reads most of ISO 8601 since 3.11",
     fix: || {
         fix(

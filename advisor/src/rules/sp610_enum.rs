@@ -13,6 +13,7 @@ const VALUE: Idiom = Idiom {
     title: "each .value of an enum member runs a descriptor written in Python",
     what: "the value of an enum member",
     own: true,
+    through: &[],
     applies: "all versions",
     fix: || {
         fix(
@@ -29,6 +30,7 @@ const CALL: Idiom = Idiom {
     title: "an enum is called to find a member by its value",
     what: "the call of an enum class",
     own: true,
+    through: &[],
     applies: "all versions",
     fix: || {
         fix(

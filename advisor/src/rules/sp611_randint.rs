@@ -12,6 +12,7 @@ const IDIOM: Idiom = Idiom {
     title: "random integers go through several Python functions each",
     what: "random.randint",
     own: false,
+    through: &[],
     applies: "all versions",
     fix: || {
         fix(

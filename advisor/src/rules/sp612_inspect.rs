@@ -9,6 +9,7 @@ const IDIOM: Idiom = Idiom {
     title: "inspect.stack() reads source files to describe every frame",
     what: "inspect.stack",
     own: false,
+    through: &[],
     applies: "all versions",
     fix: || {
         fix(

@@ -98,7 +98,7 @@ fn draft(context: &Context<'_>, code: &CodeEvidence) -> Option<Draft> {
     if floats * 6 < numeric {
         return None;
     }
-    if (numeric as f64) < MOSTLY * seen as f64 || objects * 5 > seen || seen * 3 < own {
+    if (numeric as f64) < MOSTLY * seen as f64 || objects * 8 > seen || seen * 3 < own {
         return None;
     }
     let place = context.place(code.function, slowpath_profile::Span::default());

@@ -148,6 +148,15 @@ fn sp302_wants_lasting_writes() {
     assert_eq!(row("SP302", |minor| written(minor, 1)), "-----", "a phase change is no churn");
     assert_eq!(found(&written(12, 80), "SP302").causes[0].place.line, Some(14));
     silent(&written(10, 80), "SP302");
+    let untagged = |changed: u32| {
+        let void =
+            VersionTag { changes: changed, zero: LOOKS - changed, looks: LOOKS, ..VersionTag::default() };
+        let ty = TypeFacts { version: void, ..with(AttributeKind::Missing, true) };
+        let site = |ty| generic(OpFamily::LoadAttr, "x", "LOAD_ATTR", receiver(ty, InstanceDict::Values));
+        hot(12, ty, site).advise()
+    };
+    found(&untagged(20), "SP302");
+    silent(&untagged(0), "SP302");
 }
 
 #[test]
@@ -191,7 +200,7 @@ fn the_first_cause_claims_the_instruction() {
 
 #[test]
 fn sp608_wants_a_call_that_stands_out() {
-    let queue = |other: u64| {
+    let queue = |other: u64, end: u32| {
         let mut case = Case::new(13);
         let list = case.builtin("list");
         let receiver = || vec![operand(OperandRole::Receiver, Value::Instance(list), LOOKS)];
@@ -199,10 +208,15 @@ fn sp608_wants_a_call_that_stands_out() {
         case.site("app.py:serve", 14, lookup, 2);
         let call = healthy(OpFamily::Call, "", "CALL_METHOD_DESCRIPTOR_FAST", Vec::new());
         case.site("app.py:serve", 14, call, 200);
+        for site in &mut case.code("app.py:serve").sites {
+            let name_ends = if site.family == OpFamily::Call { end } else { 16 };
+            site.span.end_column = Some(name_ends);
+        }
         let step = healthy(OpFamily::BinaryOp, "+", "BINARY_OP_ADD_INT", Vec::new());
         case.site("app.py:serve", 15, step, other);
         case.advise()
     };
-    found(&queue(4), "SP608");
-    silent(&queue(60), "SP608");
+    found(&queue(4, 19), "SP608");
+    silent(&queue(60, 19), "SP608");
+    silent(&queue(4, 18), "SP608");
 }
