@@ -6,7 +6,8 @@
 //! recording gives the same findings on every machine.
 //!
 //! [`advise()`] weighs the samples ([`weight`]), asks the [`oracle`] about every hot instruction, lets
-//! each of the [`rules`] look for its cause, prices what they found ([`costs`]) and ranks it.
+//! each of the [`rules`] look for its cause, prices what they found ([`costs`]) and ranks it. Whether a
+//! change then saves what was said, [`verify`] tells from paired runs.
 //!
 //! Invariants:
 //! - no samples, no finding: what is not hot is not reported;
@@ -36,6 +37,7 @@ mod saving;
 pub mod target;
 #[doc(hidden)]
 pub mod testing;
+pub mod verify;
 pub mod weight;
 
 pub use advise::advise;
