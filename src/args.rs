@@ -15,8 +15,10 @@ use slowpath_sampler::options::{Rate, SampleOptions, ThreadFilter};
 use crate::format::{DiffFormat, Format};
 
 mod check;
+mod verify;
 
 pub(crate) use check::{CheckArgs, Form, FormArgs, GateArgs};
+pub(crate) use verify::{ChangeArgs, Clock, VerifyArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -26,10 +28,10 @@ const STYLES: Styles = Styles::styled()
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  ok; check: passed
-  1  check: failed
+  0  ok; check: passed; verify: it saves time
+  1  check: failed; verify: it saves nothing
   2  wrong usage
-  3  inconclusive: nothing was sampled; check: it cannot be told
+  3  inconclusive: nothing was sampled; check, verify: it cannot be told
   4  cannot attach: no such process, not Python, not supported
   5  permission
   6  output could not be written
@@ -77,6 +79,8 @@ pub(crate) enum Command {
     Advise(AdviseArgs),
     /// Fail if there is something new to fix: the gate for continuous integration
     Check(Box<CheckArgs>),
+    /// Measure what fixing a finding saves: the program before and after, in turn
+    Verify(Box<VerifyArgs>),
     /// Print the manual page of a rule, or all rules
     Explain {
         /// Code of a rule or id of a finding: SP301
@@ -378,7 +382,9 @@ mod tests {
         let mut command = Cli::command().term_width(100);
         command.build();
         let mut text = command.render_help().to_string();
-        for name in ["run", "attach", "advise", "check", "explain", "dump", "report", "diff", "doctor"] {
+        for name in
+            ["run", "attach", "advise", "check", "verify", "explain", "dump", "report", "diff", "doctor"]
+        {
             let sub = command.find_subcommand_mut(name).expect("listed above");
             text += &format!("\n===== {name}\n{}", sub.render_help());
         }

@@ -1,6 +1,6 @@
-//! The program that `run` starts.
+//! The program that `run` and others start.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
@@ -32,7 +32,14 @@ impl Program {
                 "slowpath run -- python3 app.py",
             ));
         };
-        let child = Command::new(name).args(arguments).spawn().map_err(|error| cannot_start(name, &error))?;
+        let mut command = Command::new(name);
+        command.args(arguments);
+        Self::spawn(&mut command)
+    }
+
+    /// Starts a program that has more to it than a name and arguments.
+    pub(crate) fn spawn(command: &mut Command) -> Result<Self, Failure> {
+        let child = command.spawn().map_err(|error| cannot_start(command.get_program(), &error))?;
         let (sender, wakeup) = mpsc::channel();
         let ended = Arc::new(AtomicBool::new(false));
         watch(child.id(), Arc::clone(&ended), sender);
@@ -65,6 +72,12 @@ impl Program {
         self.started.elapsed()
     }
 
+    /// Ends it at once, if it has not ended yet.
+    pub(crate) fn kill(&mut self) {
+        // It may have ended just now, and then there is nothing to do.
+        let _ = self.child.kill();
+    }
+
     /// Waits for its end and returns its exit code as a shell would name it.
     pub(crate) fn wait(mut self) -> io::Result<i32> {
         Ok(exit_code(self.child.wait()?))
@@ -87,7 +100,7 @@ fn watch(id: u32, ended: Arc<AtomicBool>, wakeup: mpsc::Sender<()>) {
     });
 }
 
-fn cannot_start(name: &OsString, error: &io::Error) -> Failure {
+fn cannot_start(name: &OsStr, error: &io::Error) -> Failure {
     let what = format!("cannot start {}", name.to_string_lossy());
     match error.kind() {
         io::ErrorKind::NotFound => Failure::new(

@@ -7,7 +7,8 @@
 //! it costs and in which order does not depend on them.
 //!
 //! [`advise()`] weighs the samples ([`weight`]), asks the [`oracle`] about every hot instruction, lets
-//! each of the [`rules`] look for its cause, prices what they found ([`costs`]) and ranks it.
+//! each of the [`rules`] look for its cause, prices what they found ([`costs`]) and ranks it. Whether a
+//! change then saves what was said, [`verify`] tells from paired runs.
 //!
 //! Invariants:
 //! - no samples, no finding: what is not hot is not reported;
@@ -37,6 +38,7 @@ pub mod source;
 pub mod target;
 #[doc(hidden)]
 pub mod testing;
+pub mod verify;
 pub mod weight;
 
 pub use advise::{advise, advise_with};

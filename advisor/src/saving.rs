@@ -44,7 +44,7 @@ pub(crate) fn estimate(
     let groups = groups(weight, claims);
     let mut draws =
         Draws { each: vec![Vec::with_capacity(DRAWS); findings], joint: Vec::with_capacity(DRAWS) };
-    let mut random = Random(SEED);
+    let mut random = Random::new(SEED);
     let mut factors = vec![0.0; claims.len()];
     let mut shares = vec![0.0; groups.len()];
     for _ in 0..DRAWS {
@@ -173,9 +173,13 @@ fn quantiles(mut draws: Vec<f64>) -> Saving {
 }
 
 /// Random numbers from a fixed seed (SplitMix64).
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -185,11 +189,11 @@ impl Random {
     }
 
     /// Between 0 and 1, never either.
-    fn uniform(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
         ((self.next() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
     }
 
-    fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
     }
 

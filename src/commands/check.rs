@@ -1,7 +1,7 @@
 //! `slowpath check FILE`, `slowpath check -- CMD ARGS…`: fails for what is new, founded and costly.
 
 mod repository;
-mod watch;
+pub(super) mod watch;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::forms::Forms;
 use crate::output::text::{Style, escaped};
 use crate::output::{check as text, print, tell};
+use crate::program::Program;
 
 pub(super) fn execute(args: &CheckArgs, global: Global) -> Result<u8, Failure> {
     if !args.sampling.advice() {
@@ -40,7 +41,7 @@ pub(super) fn execute(args: &CheckArgs, global: Global) -> Result<u8, Failure> {
     let mut baseline = repository.load(&args.gate)?;
     let first = match &args.file {
         Some(file) => watch::file(file, global)?,
-        None => watch::program(args, global)?,
+        None => program(args, global)?,
     };
     let ignores = repository.ignores(&first.files);
     let check = Check { args, global, repository: &repository, first: &first, ignores: &ignores };
@@ -76,7 +77,7 @@ impl Check<'_> {
                 let style = Style::of_stderr(self.global);
                 tell(&format!("{} running it again before failing\n", style.warn("slowpath:")));
             }
-            let second = watch::program(self.args, self.global)?;
+            let second = program(self.args, self.global)?;
             if second.exit_code == 0 {
                 decision.confirm(self.findings(), &second.findings);
             } else {
@@ -136,6 +137,10 @@ impl Check<'_> {
         }
         Ok(())
     }
+}
+
+fn program(args: &CheckArgs, global: Global) -> Result<Watched, Failure> {
+    watch::program(Program::start(&args.command)?, &args.sampling.options(), global)
 }
 
 fn failed_program(code: i32) -> String {

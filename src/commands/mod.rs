@@ -14,7 +14,8 @@ mod explain;
 mod man;
 mod record;
 mod report;
-mod run;
+pub(crate) mod run;
+mod verify;
 
 /// Runs the command and returns the exit code.
 pub(crate) fn execute(cli: Cli) -> Result<u8, Failure> {
@@ -24,6 +25,7 @@ pub(crate) fn execute(cli: Cli) -> Result<u8, Failure> {
         Command::Attach(args) => attach::execute(&args, global),
         Command::Advise(args) => advise::execute(args, global),
         Command::Check(args) => check::execute(&args, global),
+        Command::Verify(args) => verify::execute(&args, global),
         Command::Explain { code } => explain::execute(code.as_deref(), global),
         Command::Dump(args) => dump::execute(&args, global),
         Command::Report(args) => report::execute(args, global),

@@ -131,7 +131,7 @@ fn too_short(program: &Program, global: Global) -> String {
     format!("{} {}\n", style.warn("slowpath:"), wrap(&text, style.width.saturating_sub(10), 2))
 }
 
-pub(super) fn lost(pid: u32, error: &std::io::Error) -> Failure {
+pub(crate) fn lost(pid: u32, error: &std::io::Error) -> Failure {
     Failure::new(
         Exit::CannotAttach,
         format!("the exit code of process {pid} is unknown"),

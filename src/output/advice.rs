@@ -111,13 +111,11 @@ fn block(out: &mut String, finding: &Finding, samples: u64, style: Style) {
     labelled(out, "applies", &finding.applies, style);
     labelled(out, "based on", &format!("{}, ratio {:.1}", finding.basis, finding.saving.ratio), style);
     fix(out, finding, style);
-    let explain = format!("slowpath explain {}", finding.rule);
-    labelled(
-        out,
-        "verify",
-        &format!("measure it before and after: slowpath diff BEFORE AFTER; more: {explain}"),
-        style,
+    let verify = format!(
+        "make the change in a copy, then: slowpath verify {} --with COPY -- CMD; more: slowpath explain {}",
+        finding.id, finding.rule
     );
+    labelled(out, "verify", &verify, style);
 }
 
 fn hurts(out: &mut String, finding: &Finding, style: Style) {

@@ -16,6 +16,7 @@ pub(crate) mod findings_diff;
 pub(crate) mod summary;
 mod table;
 pub(crate) mod text;
+pub(crate) mod verify;
 
 use text::Style;
 

@@ -7,9 +7,10 @@ use std::path::Path;
 use slowpath_advisor::output::read_json;
 use slowpath_profile::Source;
 use slowpath_profile::finding::Findings;
+use slowpath_sampler::options::SampleOptions;
 use slowpath_sampler::session::StopFlag;
 
-use crate::args::{CheckArgs, Global};
+use crate::args::Global;
 use crate::commands::record::record;
 use crate::commands::run;
 use crate::failure::{Exit, Failure, reason};
@@ -21,29 +22,32 @@ use crate::recording::{open_telling, unreadable};
 
 /// What was seen.
 #[derive(Debug, Default)]
-pub(super) struct Watched {
-    pub(super) findings: Findings,
+pub(in crate::commands) struct Watched {
+    pub(in crate::commands) findings: Findings,
     /// Source files that ran, as the interpreter names them.
-    pub(super) files: BTreeSet<String>,
+    pub(in crate::commands) files: BTreeSet<String>,
     /// How the program ended, as a shell would name it; 0 where there was none.
-    pub(super) exit_code: i32,
+    pub(in crate::commands) exit_code: i32,
 }
 
-/// Runs the program to its end.
-pub(super) fn program(args: &CheckArgs, global: Global) -> Result<Watched, Failure> {
-    let program = Program::start(&args.command)?;
-    let result = profile(&program, args, global);
+/// Watches the program to its end.
+pub(in crate::commands) fn program(
+    program: Program,
+    options: &SampleOptions,
+    global: Global,
+) -> Result<Watched, Failure> {
+    let result = profile(&program, options, global);
     let pid = program.id();
     let code = program.wait().map_err(|error| run::lost(pid, &error));
     Ok(Watched { exit_code: code?, ..result? })
 }
 
-fn profile(program: &Program, args: &CheckArgs, global: Global) -> Result<Watched, Failure> {
-    let Some(target) = run::attach_forwarding(program, args.sampling.children)? else {
+fn profile(program: &Program, options: &SampleOptions, global: Global) -> Result<Watched, Failure> {
+    let Some(target) = run::attach_forwarding(program, options.children)? else {
         return Ok(Watched::default());
     };
-    let (options, stop) = (args.sampling.options(), StopFlag::default());
-    let recorded = record(target, &options, &mut Outputs::default(), &stop, global.verbose)?;
+    let stop = StopFlag::default();
+    let recorded = record(target, options, &mut Outputs::default(), &stop, global.verbose)?;
     if !global.quiet {
         let style = Style::of_stderr(global);
         for warning in recorded.warnings() {
@@ -54,7 +58,7 @@ fn profile(program: &Program, args: &CheckArgs, global: Global) -> Result<Watche
 }
 
 /// Opens a recording, or findings that were written before.
-pub(super) fn file(path: &Path, global: Global) -> Result<Watched, Failure> {
+pub(in crate::commands) fn file(path: &Path, global: Global) -> Result<Watched, Failure> {
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
         return saved_findings(path);
     }
