@@ -21,7 +21,7 @@ pub enum State {
 pub enum Novelty {
     /// It does.
     Fails,
-    /// Its evidence is below [`LEAST_EVIDENCE`].
+    /// Its evidence is below [`LEAST_EVIDENCE`](super::LEAST_EVIDENCE).
     WeakEvidence,
     /// Its saving may be below the limit.
     SmallSaving,
