@@ -1,4 +1,4 @@
-//! SP202: a value in a class has the name of an attribute of its objects.
+//! SP202: a class value has the name of an attribute of its objects.
 
 use slowpath_profile::evidence::{AttributeKind, OpFamily};
 use slowpath_profile::finding::EvidenceLevel;
@@ -12,7 +12,7 @@ use crate::target::Target;
 
 pub(super) const RULE: Rule = Rule {
     code: "SP202",
-    name: "a value in a class has the name of an attribute of its objects",
+    name: "a class value has the name of an attribute of its objects",
     page: Page {
         plain: "The class has a value under a name that its objects use for an attribute of their own: \
                 `timeout = None` in the body of the class and `self.timeout = 5` in a method, or the default of \

@@ -26,8 +26,10 @@ pub const LEAST_RUN_S: f64 = 0.03;
 
 /// A control whose interval lies beyond this on one side shows that the order of runs matters.
 const BIAS_LIMIT: f64 = 0.01;
-/// A control whose interval is wider than this, to each side, shows that the machine is busy.
+/// A control whose interval is wider than this, to each side, shows that the machine is busy. What was
+/// measured stands out of more noise if it is so many times as large.
 const NOISE_LIMIT: f64 = 0.05;
+const NOISE_PART: f64 = 4.0;
 /// A saving below this is not worth a finding, and none that is looked for here.
 const WORTH_IT: f64 = 0.01;
 /// Measured well enough: half of the interval is at most this, or this part of the saving.
@@ -247,7 +249,7 @@ impl Trial {
                 percent(share)
             ))
         };
-        if control.half() > NOISE_LIMIT {
+        if control.half() > NOISE_LIMIT.max(self.saving().value.abs() / NOISE_PART) {
             by(control.half())
         } else if control.low > BIAS_LIMIT || control.high < -BIAS_LIMIT {
             by(control.value.abs())
@@ -366,6 +368,8 @@ mod tests {
         let Verdict::CannotTell(why) = noisy.verdict() else { panic!("{:?}", noisy.verdict()) };
         assert!(why.contains("not steady"), "{why}");
         assert!(noisy.wants_more());
+        // What is many times as large as the noise is no noise.
+        assert_eq!(trial(8, 1.0, 3.0, 0.6).verdict(), Verdict::Slower);
         // The second start of the same program is always slower: whatever it is, it is no noise.
         let mut biased = trial(8, 1.0, 0.5, 0.0);
         biased.blocks.iter_mut().flat_map(|block| &mut block.control).for_each(|time| *time *= 1.03);

@@ -78,7 +78,8 @@ impl<W: Write> Writer<W> {
         for of_process in evidence {
             self.waiting.retain(|known| known.process != of_process.process);
             if !self.write_if_small(of_process)? {
-                self.waiting.push(of_process.clone());
+                let at = self.waiting.partition_point(|known| known.process < of_process.process);
+                self.waiting.insert(at, of_process.clone());
             }
         }
         Ok(())
