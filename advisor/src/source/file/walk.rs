@@ -1,5 +1,6 @@
 //! The walk over a file that finds its statements, scopes and bindings.
 
+use ruff_python_ast::token::TokenKind;
 use ruff_python_ast::{Decorator, ExceptHandler, Expr, Stmt};
 use ruff_text_size::{Ranged, TextRange, TextSize};
 
