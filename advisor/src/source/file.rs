@@ -2,8 +2,8 @@
 
 mod walk;
 
+use ruff_python_ast::Mod;
 use ruff_python_ast::token::TokenKind;
-use ruff_python_ast::{Decorator, ExceptHandler, Expr, Mod, Stmt};
 use ruff_python_parser::Parsed;
 use ruff_text_size::{Ranged, TextRange, TextSize};
 

@@ -4,7 +4,7 @@ use ruff_python_ast::token::TokenKind;
 use ruff_python_ast::{Decorator, ExceptHandler, Expr, Stmt};
 use ruff_text_size::{Ranged, TextRange, TextSize};
 
-use super::{Binding, File, MODULE, Scope, Statement};
+use super::{Binding, File, Scope, Statement};
 
 /// What a walk finds.
 #[derive(Default)]
