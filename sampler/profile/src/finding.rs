@@ -157,7 +157,8 @@ pub struct Saving {
     pub low: f64,
     /// Upper end of the 90 % interval.
     pub high: f64,
-    /// If all the time at those places vanished.
+    /// Share of the time at those places: the saving if it vanished and nothing else changed. What stands
+    /// around them can gain, too, so it is no bound.
     pub ceiling: f64,
     /// Median ratio of slow to fast time that the estimate used.
     pub ratio: f64,

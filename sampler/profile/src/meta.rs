@@ -45,6 +45,9 @@ pub struct Process {
     pub command: String,
     /// Full interpreter version, as in `3.14.2`; an unknown or absent part is left out.
     pub python: String,
+    /// By what this very build of the interpreter is known again: the build id of its binary, or a hash
+    /// of its code. Empty if unknown.
+    pub interpreter: String,
     /// Build flags.
     pub build: BuildFlags,
     /// Nanoseconds from the beginning of the recording to the first sample of the process.

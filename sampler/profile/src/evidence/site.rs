@@ -56,6 +56,10 @@ pub enum OpFamily {
     Import,
     /// `raise`.
     Raise,
+    /// The beginning of an exception handler (3.11+). Since 3.12 handlers stand behind all other code.
+    Catch,
+    /// Where an exception leaves its handler (3.11+), behind the code of that handler.
+    Reraise,
     /// Anything else.
     #[default]
     Other,
@@ -241,6 +245,10 @@ pub struct Site {
     pub version_changes: u32,
     /// Objects that it met, as far as locals or the cache led to them.
     pub operands: Vec<Operand>,
+    /// Pairs of different objects that it met within microseconds, where it asks a local for an attribute.
+    pub class_pairs: u32,
+    /// Of those, pairs of objects of different classes: whether classes alternate, or come in groups.
+    pub class_pairs_differed: u32,
 }
 
 impl Site {

@@ -5,7 +5,7 @@ use std::io;
 use super::bytes::{Bytes, put_varint};
 use super::error::Malformed;
 use super::limits::MAX_PART;
-use super::pack::{Packer, Unpacker};
+use super::pack::{Packer, Unpacker, put_raw};
 
 /// Begins every chunk. The first byte is not ASCII and not UTF-8.
 const MARKER: [u8; 4] = [0xf5, b'c', b'h', b'k'];
@@ -114,6 +114,37 @@ pub(super) fn decode_head(head: &[u8], unpacker: &mut Unpacker) -> Result<Vec<u8
     }
     unpacker.unpack(&mut bytes, length as usize, &mut block)?;
     if bytes.is_empty() { Ok(block) } else { Err(Malformed::new("bytes after a head:", bytes.0.len())) }
+}
+
+/// Every chunk after the first `skip` bytes with its head as it was before compression.
+pub(crate) fn without_compression(file: &[u8], skip: usize) -> Vec<u8> {
+    let (start, mut rest) = file.split_at(skip.min(file.len()));
+    let mut out = start.to_vec();
+    let Ok(mut unpacker) = Unpacker::new() else { return out };
+    while let Some((header, content)) = whole_chunk(rest) {
+        let (head, body) = content.split_at(header.head_bytes as usize);
+        let Ok(head) = decode_head(head, &mut unpacker) else { return out };
+        let mut chunk = vec![0; HEADER_BYTES];
+        if !head.is_empty() {
+            put_varint(&mut chunk, head.len() as u64);
+            put_raw(&head, &mut chunk);
+        }
+        let Ok(head_bytes) = bounded(chunk.len() - HEADER_BYTES) else { return out };
+        chunk.extend_from_slice(body);
+        seal(&mut chunk, header.kind, head_bytes, header.body_bytes);
+        out.extend(chunk);
+        rest = &rest[HEADER_BYTES + content.len()..];
+    }
+    out
+}
+
+/// The first chunk of these bytes, if it is whole.
+fn whole_chunk(bytes: &[u8]) -> Option<(Header, &[u8])> {
+    let (fixed, rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
+    let header = Header::decode(fixed).ok()?;
+    let content = rest.get(..usize::try_from(header.content_bytes()).ok()?)?;
+    header.verify(content).ok()?;
+    Some((header, content))
 }
 
 /// Rewrites the checksum of every chunk after the first `skip` bytes, so that a test can change what

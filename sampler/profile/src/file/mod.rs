@@ -66,6 +66,13 @@ pub fn reseal(file: &mut [u8]) {
     chunk::reseal(file, recording::START_BYTES);
 }
 
+/// The same recording with its tables and evidence not compressed, for those who compress many together.
+/// What is damaged ends it.
+#[doc(hidden)]
+pub fn without_compression(file: &[u8]) -> Vec<u8> {
+    chunk::without_compression(file, recording::START_BYTES)
+}
+
 /// Appends a chunk of any kind and content with a checksum that matches.
 #[doc(hidden)]
 pub fn append_chunk(file: &mut Vec<u8>, kind: u8, head: &[u8], body: &[u8]) {

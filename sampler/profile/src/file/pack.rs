@@ -45,8 +45,7 @@ impl Packer {
             out.push(BITS + width as u8);
             put_bits(block, width, out);
         } else if self.buffer.len() + 2 >= block.len() {
-            out.push(RAW);
-            out.extend_from_slice(block);
+            put_raw(block, out);
         } else {
             out.push(ZSTD);
             put_varint(out, self.buffer.len() as u64);
@@ -54,6 +53,12 @@ impl Packer {
         }
         Ok(())
     }
+}
+
+/// Appends `block` as it is.
+pub(super) fn put_raw(block: &[u8], out: &mut Vec<u8>) {
+    out.push(RAW);
+    out.extend_from_slice(block);
 }
 
 fn packed_bytes(length: usize, width: u32) -> usize {
