@@ -51,6 +51,7 @@ impl LegacySampler {
             parent,
             command: found.command.clone(),
             python: found.process.version(),
+            interpreter: String::new(),
             build: BuildFlags::default(),
             start_ns,
         });

@@ -168,6 +168,14 @@ impl Target {
         self.found.python()
     }
 
+    /// By what this build of the interpreter is known again; empty if unknown.
+    pub fn interpreter(&self) -> &str {
+        match &self.found {
+            Found::Current(found) => &found.binary.identity,
+            Found::Legacy(_) => "",
+        }
+    }
+
     /// Build flags.
     pub fn build(&self) -> BuildFlags {
         match &self.found {

@@ -53,6 +53,8 @@ const INSTRUCTIONS: &[(&str, OpFamily)] = &[
     ("IMPORT_NAME", OpFamily::Import),
     ("IMPORT_FROM", OpFamily::Import),
     ("RAISE_VARARGS", OpFamily::Raise),
+    ("PUSH_EXC_INFO", OpFamily::Catch),
+    ("RERAISE", OpFamily::Reraise),
 ];
 
 /// The forms of all opcodes of one version, by number.

@@ -33,6 +33,9 @@ pub struct Interpreter {
     pub build: BuildFlags,
     /// The binary that holds it, as a path in the mount namespace of the process.
     pub binary: PathBuf,
+    /// By what this build is known again; empty if its binary does not tell. See
+    /// [`slowpath_profile::Process::interpreter`].
+    pub identity: String,
     /// How the binary was read.
     pub opened: Opened,
     /// How the version was learnt.
@@ -134,6 +137,7 @@ fn examine(
         Ok(Some(identity)) => {
             let mut found = interpreter(identity, candidate, opened, &binary);
             found.tracemalloc = binary.symbols.tracemalloc.map(|vaddr| vaddr.wrapping_add(bias));
+            found.identity = super::build_id::identity(&*file).unwrap_or_default();
             complete(&mut found, pid, memory, identity.jit_flag, &*file, &binary);
             Ok(Examined::Found(found))
         }
@@ -155,6 +159,7 @@ fn interpreter(
         version: identity.version,
         build: BuildFlags { static_link: candidate.program, ..identity.build },
         binary: candidate.file.path.clone(),
+        identity: String::new(),
         opened,
         version_source: identity.source,
         jit_compiled_in: binary.symbols.jit,

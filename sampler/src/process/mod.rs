@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod binary;
+mod build_id;
 pub mod children;
 pub mod clock;
 pub mod core_dump;

@@ -99,6 +99,7 @@ impl ProcessSampler {
             parent,
             command: found.command,
             python: found.layout.version.to_string(),
+            interpreter: found.binary.identity.clone(),
             build: found.build,
             start_ns,
         });

@@ -3,7 +3,7 @@
 //! [`CodeParts`] is what never changes of a code object: its instructions, and which of them are sites.
 //! With it, [`views`] decodes a copy of the adaptive bytecode without walking it again, so that opcodes
 //! which hide others (`ENTER_EXECUTOR`, `INSTRUMENTED_LINE`) cannot shift what follows. Before 3.11
-//! bytecode is constant and all that can be told is where sites are.
+//! bytecode is constant; what there is of caches stands beside it (`opcache`).
 
 use slowpath_profile::evidence::{OpFamily, SpecState};
 

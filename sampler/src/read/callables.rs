@@ -39,3 +39,13 @@ pub fn class_module(memory: &dyn Memory, layout: &Layout, class: u64) -> Option<
     let dict = read_word(memory, class, layout.object.types.tp_dict).filter(|dict| *dict != 0)?;
     text::string(memory, &layout.object, get_str(memory, layout, dict, "__module__")?)
 }
+
+/// Whether the `functools.partial` at `partial` binds keyword arguments: whether its `kw`, behind `fn` and
+/// `args`, is a dict with items.
+pub fn binds_keywords(memory: &dyn Memory, layout: &Layout, partial: u64) -> Option<bool> {
+    let bound = read_word(memory, partial, FIRST_FIELD + 16)?;
+    if type_name(memory, layout, bound)? != "dict" {
+        return None;
+    }
+    Some(read_word(memory, bound, layout.object.dict.ma_used)? > 0)
+}

@@ -17,6 +17,7 @@ pub mod keys;
 pub mod line_table;
 pub mod locals;
 pub mod objects;
+pub mod opcache;
 pub mod operands;
 pub mod plan;
 pub mod reach;

@@ -176,7 +176,7 @@ impl SiteHistory {
             counter: self.counter,
             versions: seen(&self.versions, |version| version),
             version_changes: self.version_changes,
-            operands: Vec::new(),
+            ..Site::default()
         }
     }
 }

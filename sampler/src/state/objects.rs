@@ -1,10 +1,12 @@
 //! What the objects at hot sites look like: collects types, functions and namespaces, and notes which
 //! of them each site met.
 
+use std::time::Duration;
+
 use rustc_hash::FxHashMap;
 use slowpath_profile::FunctionId;
 use slowpath_profile::Tables;
-use slowpath_profile::evidence::{NamespaceRef, Operand, ProcessEvidence};
+use slowpath_profile::evidence::{NamespaceRef, Operand, OperandRole, ProcessEvidence, Value};
 
 use super::functions::Functions;
 use super::namespaces::Namespaces;
@@ -19,6 +21,9 @@ const MAX_OPERANDS: usize = 24;
 const MAX_SAMPLED: usize = 160;
 /// A frame that stands where it stood is read at every so many looks.
 const REPEAT_EVERY: u32 = 16;
+/// Where several classes were met and the next object has not come yet, it is waited for so long, once
+/// per look: a program that shares a processor with us runs meanwhile.
+const NEXT_OBJECT: Duration = Duration::from_micros(100);
 /// Time between two searches for the types of version tags: it doubles while they find nothing.
 const FIRST_SEARCH_NS: u64 = 1_000_000_000;
 const LAST_SEARCH_NS: u64 = 64_000_000_000;
@@ -31,6 +36,8 @@ pub(crate) struct Objects {
     pub(super) namespaces: Namespaces,
     plans: Plans,
     seen: FxHashMap<FunctionId, Seen>,
+    /// Whether this look has waited for the next object.
+    has_waited: bool,
     search_at_ns: u64,
     search_pause_ns: u64,
     truncated: bool,
@@ -44,6 +51,8 @@ struct Seen {
     last: (u64, u32),
     /// By the byte offset of the site.
     operands: FxHashMap<u32, Vec<Operand>>,
+    /// By the same: pairs of objects in a row, and those of different classes.
+    pairs: FxHashMap<u32, (u32, u32)>,
 }
 
 impl Objects {
@@ -88,6 +97,34 @@ impl Objects {
             let operands = sampling.operands(self, site, sources);
             self.note(hot.function, site.offset, operands);
         }
+        if !self.has_met_several(hot.function) {
+            return;
+        }
+        let mut next = sampling.next_classes(self, &plan);
+        if next.is_empty() && !std::mem::replace(&mut self.has_waited, true) {
+            std::thread::sleep(NEXT_OBJECT);
+            next = sampling.next_classes(self, &plan);
+            sampling.answer_for(NEXT_OBJECT);
+        }
+        let Some(seen) = self.seen.get_mut(&hot.function) else { return };
+        for (offset, is_other) in next {
+            let (pairs, others) = seen.pairs.entry(offset).or_default();
+            *pairs += 1;
+            *others += u32::from(is_other);
+        }
+    }
+
+    /// Whether instances of several classes have come to one place of a function.
+    fn has_met_several(&self, function: FunctionId) -> bool {
+        let Some(seen) = self.seen.get(&function) else { return false };
+        seen.operands.values().any(|operands| {
+            let mut classes = operands.iter().filter_map(|operand| match operand.value {
+                Value::Instance(id) if operand.role == OperandRole::Receiver => Some(id),
+                _ => None,
+            });
+            let Some(first) = classes.next() else { return false };
+            self.types.has_copies(first) || classes.any(|other| other != first)
+        })
     }
 
     /// Adds operands that a site met at this look.
@@ -166,6 +203,7 @@ impl Collector for Objects {
         self.types.look(look.memory, look.layout, look.number);
         self.namespaces.look(look.memory, look.layout, look.number);
         let mut budget = MAX_SAMPLED;
+        self.has_waited = false;
         for frame in frames {
             if let Some(hot) = hot.get(frame.hot) {
                 self.sample(look, hot, frame, &mut budget);
@@ -184,6 +222,8 @@ impl Collector for Objects {
             let Some(seen) = self.seen.get(&code.function) else { continue };
             code.globals = code.globals.or(seen.globals);
             for site in &mut code.sites {
+                (site.class_pairs, site.class_pairs_differed) =
+                    seen.pairs.get(&site.offset).copied().unwrap_or_default();
                 let Some(operands) = seen.operands.get(&site.offset) else { continue };
                 site.operands.extend(operands.iter().cloned());
                 site.operands.sort_by_key(|operand| std::cmp::Reverse(operand.looks));

@@ -5,6 +5,7 @@
 //! site.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use slowpath_profile::FunctionId;
@@ -17,6 +18,7 @@ use super::{HotCode, LiveFrame, Look, Moment};
 use crate::layout::spec::{Layout, StackTop};
 use crate::process::memory::{Bytes, Range};
 use crate::read::caches::{CodeParts, SitePlan};
+use crate::read::callables::binds_keywords;
 use crate::read::dict::read_word;
 use crate::read::instances::{container_item, instance_dict};
 use crate::read::ints::{int_size, int_value};
@@ -65,6 +67,8 @@ impl Plans {
 #[derive(Clone, Copy, Debug)]
 struct Met {
     addr: u64,
+    /// The address of its type.
+    class: u64,
     value: Value,
     dict: InstanceDict,
 }
@@ -89,8 +93,13 @@ impl<'l, 'a> Sampling<'l, 'a> {
         frame: &'l LiveFrame,
         namespaces: [Option<NamespaceRef>; 2],
     ) -> Self {
-        let locals = read_locals(look, hot, plan.slots, frame).unwrap_or_default();
+        let locals = read_locals(look, hot, plan.slots, frame, true).unwrap_or_default();
         Self { look, hot, frame, namespaces, locals, met: FxHashMap::default() }
+    }
+
+    /// Takes time on its own account: it does not make looks rarer.
+    pub(super) fn answer_for(&mut self, time: Duration) {
+        self.look.own_time += time;
     }
 
     /// What a site meets at this moment.
@@ -115,6 +124,33 @@ impl<'l, 'a> Sampling<'l, 'a> {
             }
             let note = self.property(objects, site.family, *role, &met).to_owned();
             found.push(Operand { role: *role, value: met.value, dict: met.dict, note, looks: 1 });
+        }
+        found
+    }
+
+    /// Looks again at the locals whose attributes sites ask for, microseconds after the frame was copied:
+    /// the offsets of those sites that meet another object by now, and whether it is of another class.
+    pub(super) fn next_classes(&self, objects: &mut Objects, plan: &Plan) -> Vec<(u32, bool)> {
+        let (memory, layout) = (self.look.memory, self.look.layout);
+        let Some(now) = read_locals(self.look, self.hot, plan.slots, self.frame, false) else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for (site, sources) in self.hot.parts.sites.iter().zip(&plan.sites) {
+            let [(OperandRole::Receiver, source @ Source::Local(slot)), ..] = sources.as_slice() else {
+                continue;
+            };
+            let Some(Some(met)) = self.met.get(source) else { continue };
+            let next = now.get(*slot as usize).copied().unwrap_or_default();
+            // The same object tells nothing of the next one.
+            let is_other = next != 0 && next.is_multiple_of(8) && next != met.addr;
+            if !is_other || !matches!(met.value, Value::Instance(_)) {
+                continue;
+            }
+            let class = read_word(memory, next, layout.object.ob_type);
+            if let Some(class) = class.filter(|_| objects.types.kind(memory, layout, next).is_some()) {
+                found.push((site.offset, class != met.class));
+            }
         }
         found
     }
@@ -191,7 +227,7 @@ impl<'l, 'a> Sampling<'l, 'a> {
         let interpreter = main_interpreter(self.look);
         let (memory, layout, number) = (self.look.memory, self.look.layout, self.look.number);
         let id = objects.types.meet(memory, layout, interpreter, class, number)?;
-        Some(Met { addr: 0, value: Value::Instance(id), dict: InstanceDict::None })
+        Some(Met { addr: 0, class, value: Value::Instance(id), dict: InstanceDict::None })
     }
 
     fn attribute(&mut self, objects: &mut Objects, base: &Met, name: &str) -> Option<u64> {
@@ -241,15 +277,28 @@ impl<'l, 'a> Sampling<'l, 'a> {
             }
             _ => InstanceDict::Unknown,
         };
-        Some(Met { addr, value, dict })
+        Some(Met { addr, class, value, dict })
     }
 
     /// What a specialised form would demand of a value and does not find.
-    fn property(&self, objects: &Objects, family: OpFamily, role: OperandRole, met: &Met) -> &'static str {
+    fn property(
+        &self,
+        objects: &mut Objects,
+        family: OpFamily,
+        role: OperandRole,
+        met: &Met,
+    ) -> &'static str {
+        let (memory, layout) = (self.look.memory, self.look.layout);
+        if role == OperandRole::Callee && matches!(met.value, Value::Instance(_)) {
+            let kind = objects.types.kind(memory, layout, met.addr);
+            let is_partial = kind.is_some_and(|kind| kind.type_name == "functools.partial");
+            let binds = is_partial && binds_keywords(memory, layout, met.addr) == Some(true);
+            return if binds { "binds keywords" } else { "" };
+        }
         if met.addr == 0 || !is_int(objects, met) {
             return "";
         }
-        let Some((digits, is_negative)) = int_size(self.look.memory, self.look.layout, met.addr) else {
+        let Some((digits, is_negative)) = int_size(memory, layout, met.addr) else {
             return "";
         };
         let is_subscript = matches!(family, OpFamily::Subscript | OpFamily::StoreSubscript);
@@ -271,13 +320,19 @@ fn place(index: i64, len: u64) -> Option<u64> {
     u64::try_from(index).ok().or_else(|| from_end(index)).filter(|place| *place < len)
 }
 
-/// The locals of a frame, without tags: out of the copy where it holds them, else read now if the frame
-/// still runs the same code.
-fn read_locals(look: &Look<'_>, hot: &HotCode, count: usize, frame: &LiveFrame) -> Option<Vec<u64>> {
+/// The locals of a frame, without tags: out of the copy if that is `copied` and holds them, else read now
+/// if the frame still runs the same code.
+fn read_locals(
+    look: &Look<'_>,
+    hot: &HotCode,
+    count: usize,
+    frame: &LiveFrame,
+    copied: bool,
+) -> Option<Vec<u64>> {
     let layout = look.layout;
     let first = layout.frame.localsplus;
     let wanted = first + count * 8;
-    let bytes = match frame.bytes.get(first..wanted) {
+    let bytes = match frame.bytes.get(first..wanted).filter(|_| copied) {
         Some(copied) => copied.to_vec(),
         None => {
             let code = Range::new(frame.addr.checked_add(layout.frame.code as u64)?, 8);

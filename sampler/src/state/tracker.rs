@@ -13,11 +13,12 @@ use super::{Collector, HotCode, Look, Moment, collectors};
 use crate::layout::forms::Forms;
 use crate::layout::spec::{Bytecode, Layout};
 use crate::process::memory::Range;
-use crate::read::caches::{CodeParts, SiteView, views};
+use crate::read::caches::{self, CodeParts};
 use crate::read::code::Code;
 use crate::read::code_cache::CodeCache;
 use crate::read::code_parts;
 use crate::read::image::Image;
+use crate::read::opcache;
 use crate::read::stack::RawFrame;
 
 /// Time between two looks, unless they cost more than [`BUDGET`].
@@ -264,12 +265,15 @@ impl Tracker {
         }
         history.samples += u64::from(self.heat.take_fresh(addr));
         let parts = known.parts.clone();
-        let views = now(planned, bytecode, &parts, &self.forms);
+        let views = match planned.bytecode {
+            Some(_) => caches::views(bytecode, &parts, &self.forms),
+            None => opcache::views(moment.memory, moment.layout, copy, &parts),
+        };
         history.look(&mut known.last, &views, self.forms.counter);
         if let Some(again) = second.and_then(|second| second.range(planned.range))
             && let Some(again) = planned.bytecode.and_then(|at| again.get(at..))
         {
-            history.pair(&views, &now(planned, again, &parts, &self.forms));
+            history.pair(&views, &caches::views(again, &parts, &self.forms));
         }
         Some(HotCode { addr, function, heat, parts, views })
     }
@@ -321,13 +325,4 @@ impl Tracker {
         self.collectors.iter_mut().for_each(|collector| collector.look(&mut look));
         look.own_time
     }
-}
-
-/// What the sites are in this copy. Before 3.11 nothing in bytecode tells.
-fn now(planned: &Planned, bytecode: &[u8], parts: &CodeParts, forms: &Forms) -> Vec<SiteView> {
-    if planned.bytecode.is_some() {
-        return views(bytecode, parts, forms);
-    }
-    let form = |number: usize| parts.instructions[number].name;
-    parts.sites.iter().map(|site| SiteView { form: form(site.instruction), ..SiteView::default() }).collect()
 }

@@ -189,6 +189,11 @@ impl Types {
         self.statics = Statics::find(memory, layout, interpreter, &object, &of_types);
     }
 
+    /// Whether the class is made again and again.
+    pub(super) fn has_copies(&self, id: TypeRef) -> bool {
+        self.known.get(id.index()).is_some_and(|known| known.facts.copies > 0)
+    }
+
     /// The type as it stood in memory at the last look.
     pub(crate) fn raw(&self, id: TypeRef) -> Option<&RawType> {
         self.known.get(id.index()).map(|known| &known.raw)

@@ -1,5 +1,7 @@
 //! Opcodes of a version, and how it specialises them.
 
+use super::Offset;
+
 /// One opcode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opcode {
@@ -85,4 +87,26 @@ pub(in crate::layout) const fn wide(entry: u8) -> CacheField {
 /// A version of 16 bits.
 pub(in crate::layout) const fn narrow(entry: u8) -> CacheField {
     CacheField { entry, entries: 1 }
+}
+
+/// Caches of single instructions that a code object gets when it was called 1024 times (3.8-3.10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opcache {
+    /// `co_opcache_map`: a pointer to one byte per unit, for the unit after an instruction: 0, or the number
+    /// of its entry from 1.
+    pub map: Offset,
+    /// `co_opcache`: a pointer to entries.
+    pub entries: Offset,
+    /// `co_opcache_size`, one byte: how many entries there are.
+    pub len: Offset,
+    /// Size of `_PyOpcache`.
+    pub entry_size: usize,
+    /// `optimized` in an entry, a signed byte: 0 not filled, negative given up.
+    pub optimized: Offset,
+    /// `u.lg.globals_ver`: `ma_version_tag` of the globals when it was filled.
+    pub globals_version: Offset,
+    /// `u.lg.builtins_ver`.
+    pub builtins_version: Offset,
+    /// `u.la.tp_version_tag` (3.10).
+    pub type_version: Option<Offset>,
 }

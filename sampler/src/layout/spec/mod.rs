@@ -282,6 +282,8 @@ pub struct CodeOffsets {
     pub frame_words: Option<FrameWords>,
     /// `co_tlbc` (free-threaded 3.14+).
     pub tlbc: Option<Offset>,
+    /// Caches beside the bytecode (3.8-3.10).
+    pub opcache: Option<Opcache>,
     /// Immutable bytes that tell two code objects at the same address apart (with the text of the
     /// name), as ranges `(offset, length)`.
     pub identity: &'static [(Offset, usize)],

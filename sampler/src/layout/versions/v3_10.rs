@@ -2,6 +2,7 @@
 
 use super::opcodes::v3_10::OPCODES;
 use super::v3_9::{ADAPTIVE, LAYOUT as PREVIOUS};
+use super::v3_8::OPCACHE;
 use super::v3_9::STATE as PREVIOUS_STATE;
 use crate::layout::spec::*;
 use crate::layout::state::*;
@@ -24,7 +25,12 @@ pub(super) const LAYOUT: Layout = Layout {
         executing: Some(Executing { offset: 108, value: 0 }),
         ..PREVIOUS.frame
     },
-    code: CodeOffsets { linetable_format: LineTableFormat::Lines, ..PREVIOUS.code },
+    code: CodeOffsets {
+        linetable_format: LineTableFormat::Lines,
+        // LOAD_ATTR has caches, too.
+        opcache: Some(Opcache { type_version: Some(16), ..OPCACHE }),
+        ..PREVIOUS.code
+    },
     object: ObjectOffsets {
         ht_cached_keys: 872,
         types: TypeOffsets { ht_qualname: 864, ..PREVIOUS.object.types },

@@ -125,6 +125,7 @@ const CODE: CodeOffsets = CodeOffsets {
     bytecode: Bytecode::Inline(184),
     frame_words: Some(FrameWords::Sum { nlocalsplus: 76, stacksize: 68, specials: 9 }),
     tlbc: None,
+    opcache: None,
     // ob_size, co_consts … co_flags; co_argcount … co_localspluskinds; co_name … co_linetable. Not
     // co_warmup, which counts, nor co_filename, which the import system may replace.
     identity: &[(16, 36), (56, 56), (120, 24)],

@@ -93,9 +93,22 @@ const CODE: CodeOffsets = CodeOffsets {
     bytecode: Bytecode::Object(48),
     frame_words: None,
     tlbc: None,
+    opcache: Some(OPCACHE),
     // co_argcount … co_firstlineno; co_code … co_cellvars; co_name, co_lnotab. Not co_filename, which
     // the import system may replace.
     identity: &[(16, 28), (48, 48), (112, 16)],
+};
+
+/// `_PyOpcache`, in `Include/internal/pycore_code.h`.
+pub(super) const OPCACHE: Opcache = Opcache {
+    map: 152,
+    entries: 160,
+    len: 172,
+    entry_size: 32,
+    optimized: 24,
+    globals_version: 8,
+    builtins_version: 16,
+    type_version: None,
 };
 
 const OBJECT: ObjectOffsets = ObjectOffsets {

@@ -16,7 +16,7 @@ use goblin::elf::section_header::{SHT_DYNSYM, SHT_SYMTAB};
 pub use self::symbols::Symbols;
 use self::symbols::{Sections, dynamic_symbols};
 
-mod symbols;
+pub(super) mod symbols;
 
 /// Largest symbol or string table that is read, in bytes (CPython's debug build has 7 MB).
 const MAX_TABLE: u64 = 256 << 20;
@@ -151,7 +151,7 @@ impl Binary {
     }
 }
 
-fn program_headers<R: ReadAt + ?Sized>(file: &R, header: &Header) -> Option<Vec<ProgramHeader>> {
+pub(super) fn program_headers<R: ReadAt + ?Sized>(file: &R, header: &Header) -> Option<Vec<ProgramHeader>> {
     let count = usize::from(header.e_phnum).min(MAX_SEGMENTS);
     let bytes = file.bytes_at(header.e_phoff, count * ProgramHeader::size(context()))?;
     ProgramHeader::parse(&bytes, 0, count, context()).ok()
@@ -173,7 +173,7 @@ fn context() -> Ctx {
     Ctx::new(Container::Big, goblin::container::Endian::Little)
 }
 
-fn table<R: ReadAt + ?Sized>(file: &R, offset: u64, size: u64) -> Option<Vec<u8>> {
+pub(super) fn table<R: ReadAt + ?Sized>(file: &R, offset: u64, size: u64) -> Option<Vec<u8>> {
     (size <= MAX_TABLE).then(|| file.bytes_at(offset, usize::try_from(size).ok()?))?
 }
 

@@ -37,14 +37,14 @@ pub struct Symbols {
 
 /// The section table and the names in it.
 #[derive(Default)]
-pub(super) struct Sections {
+pub(in crate::process) struct Sections {
     headers: Vec<SectionHeader>,
     names: Vec<u8>,
 }
 
 impl Sections {
     /// Reads the table of the sections.
-    pub(super) fn parse<R: ReadAt + ?Sized>(file: &R, header: &Header) -> Option<Self> {
+    pub(in crate::process) fn parse<R: ReadAt + ?Sized>(file: &R, header: &Header) -> Option<Self> {
         let count = usize::from(header.e_shnum).min(MAX_SECTIONS);
         let bytes = file.bytes_at(header.e_shoff, count * SectionHeader::size(context()))?;
         // Not `parse`, which takes an offset of 0 in `bytes` for "there is no table".
@@ -60,7 +60,7 @@ impl Sections {
     }
 
     /// The section of this name.
-    pub(super) fn named(&self, name: &str) -> Option<&SectionHeader> {
+    pub(in crate::process) fn named(&self, name: &str) -> Option<&SectionHeader> {
         self.headers.iter().find(|header| name_at(&self.names, header.sh_name) == Some(name.as_bytes()))
     }
 

@@ -195,7 +195,7 @@ impl Walk<'_> {
                 }
                 self.stack.push(Value::expression(format!("super().{name}")));
             }
-            "LOAD_CONST" | "LOAD_CONST_IMMORTAL" => {
+            "LOAD_CONST" | "LOAD_CONST_IMMORTAL" | "LOAD_CONST_MORTAL" => {
                 let text = self.operands.text(oparg);
                 self.stack.push(text.map_or(Value::Unknown, Value::Text));
             }

@@ -131,6 +131,20 @@ fn calls_that_store_are_told_from_those_that_do_not() {
 }
 
 #[test]
+fn a_name_is_read_from_every_form_of_a_constant() {
+    for minor in 8..=15 {
+        let opcodes = spec_for(minor).unwrap().headers(false).opcodes;
+        let forms = opcodes.0.iter().map(|opcode| opcode.name);
+        for form in forms.filter(|name| name.starts_with("LOAD_CONST") && !name.contains("__")) {
+            let code = [("LOAD_GLOBAL", 1), ("LOAD_FAST", 0), (form, 0), ("LOAD_FAST", 1), ("CALL", 3)];
+            // What comes before a call differs by version, what a constant is does not.
+            let stored = found(13, Body::Function, &mut written(&["setattr"], &["limit"]), &code);
+            assert_eq!(stored, one(StoreKind::Setattr, "limit", "self"), "3.{minor} {form}");
+        }
+    }
+}
+
+#[test]
 fn bodies_decide_what_a_name_is() {
     let code = [("LOAD_CONST", 0), ("STORE_NAME", 0), ("LOAD_CONST", 0), ("STORE_GLOBAL", 1)];
     let in_body = |body| found(14, body, &mut written(&["kind", "rate"], &[""]), &code);
