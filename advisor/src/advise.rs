@@ -7,6 +7,7 @@ use slowpath_profile::ids::Id;
 use slowpath_profile::{ProcessId, Source};
 
 use crate::context::Context;
+use crate::costs::Calibrations;
 use crate::merge::Merger;
 use crate::rule::{Rule, Verdict};
 use crate::rules;
@@ -19,15 +20,24 @@ const ENOUGH_SAMPLES: u64 = 30;
 
 /// Judges a profile: reads its samples once.
 pub fn advise(source: &mut dyn Source) -> Result<Findings, FileError> {
-    judge_all(source, None)
+    judge_all(source, None, &Calibrations::default())
 }
 
-/// Judges a profile; what was found is told in the words of its source texts.
-pub fn advise_with(source: &mut dyn Source, read: &Read<'_>) -> Result<Findings, FileError> {
-    judge_all(source, Some(read))
+/// Judges a profile; what was found is told in the words of its source texts, and priced by what was
+/// measured on the interpreters that it ran on.
+pub fn advise_with(
+    source: &mut dyn Source,
+    read: &Read<'_>,
+    calibrations: &Calibrations,
+) -> Result<Findings, FileError> {
+    judge_all(source, Some(read), calibrations)
 }
 
-fn judge_all(source: &mut dyn Source, read: Option<&Read<'_>>) -> Result<Findings, FileError> {
+fn judge_all(
+    source: &mut dyn Source,
+    read: Option<&Read<'_>>,
+    calibrations: &Calibrations,
+) -> Result<Findings, FileError> {
     let weight = Weight::collect(source)?;
     let source: &dyn Source = source;
     let sources = Sources::new(source.tables(), read);
@@ -51,7 +61,8 @@ fn judge_all(source: &mut dyn Source, read: Option<&Read<'_>>) -> Result<Finding
         let id = ProcessId::from_index(at);
         let evidence = source.evidence().iter().find(|known| known.process == id).unwrap_or(&nothing);
         let target = Target::of(process, evidence);
-        let context = Context::new(&sources, id, target, evidence, &weight);
+        let mut context = Context::new(&sources, id, target, evidence, &weight);
+        context.costs = context.costs.calibrated(&process.interpreter, calibrations);
         let name = format!("{}{}", process.python, if target.jit { " (JIT)" } else { "" });
         if !findings.python.contains(&name) {
             findings.python.push(name);

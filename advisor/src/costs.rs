@@ -6,14 +6,20 @@
 //!
 //! Invariants:
 //! - tables are data: nothing here knows a version but the list of files;
-//! - a build that was not measured gets intervals twice as wide.
+//! - a build that was not measured gets intervals twice as wide;
+//! - what was measured on the very interpreter that ran refines a table, and adds nothing to it.
+
+pub mod bench;
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 
 use crate::target::Target;
+
+/// A smaller ratio is not told from noise, or is not worth a word.
+const CLEARLY_SLOWER: f64 = 1.1;
 
 /// A ratio of slow to fast time and its 90 % interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,38 +87,89 @@ static TABLES: LazyLock<BTreeMap<&'static str, Table>> = LazyLock::new(|| {
     FILES.iter().map(read).collect()
 });
 
+impl Table {
+    /// Reads a table.
+    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    fn ratio(&self, key: &str, jit: bool) -> Option<Ratio> {
+        let [median, low, high] = *if jit { &self.jit } else { &self.off }.get(key)?;
+        Some(Ratio { median, low, high })
+    }
+}
+
+/// Tables that were measured on single interpreters, by what their builds are known by
+/// ([`slowpath_profile::Process::interpreter`]).
+#[derive(Clone, Debug, Default)]
+pub struct Calibrations(BTreeMap<String, Arc<Table>>);
+
+impl Calibrations {
+    /// Adds a table. What is not known by anything cannot be known again.
+    pub fn add(&mut self, interpreter: &str, table: Table) {
+        if !interpreter.is_empty() {
+            self.0.insert(interpreter.to_owned(), Arc::new(table));
+        }
+    }
+}
+
 /// The tables of one interpreter.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Costs {
     target: Target,
     table: Option<&'static Table>,
+    own: Option<Arc<Table>>,
 }
 
 impl Costs {
-    /// What is known of an interpreter.
+    /// What is known of a version.
     pub fn of(target: Target) -> Self {
-        let version = format!("{}.{}", target.version.0, target.version.1);
-        Self { target, table: TABLES.get(version.as_str()) }
+        Self { target, table: TABLES.get(version(target).as_str()), own: None }
+    }
+
+    /// The same with what was measured on the very interpreter, if anything was.
+    #[must_use]
+    pub fn calibrated(self, interpreter: &str, calibrations: &Calibrations) -> Self {
+        let own = calibrations.0.get(interpreter).filter(|own| own.python == version(self.target)).cloned();
+        Self { own, ..self }
     }
 
     /// The ratio of a cost key; `None` if it costs nothing that was measured.
     pub fn ratio(&self, key: &str) -> Option<Ratio> {
-        let table = self.table?;
-        let part = if self.target.jit { &table.jit } else { &table.off };
-        let [median, low, high] = *part.get(key)?;
-        let ratio = Ratio { median, low, high };
+        let jit = self.target.jit;
+        let ratio = self.table?.ratio(key, jit)?;
+        if let Some(own) = self.own.as_ref().and_then(|own| own.ratio(key, jit)) {
+            return (own.is_sound() && own.median >= CLEARLY_SLOWER).then_some(own);
+        }
         let ratio = if self.target.is_measured() { ratio } else { ratio.widened() };
         ratio.is_sound().then_some(ratio)
     }
 
+    /// Whether this very kind of build was measured.
+    pub fn is_measured(&self) -> bool {
+        self.target.is_measured() || self.is_calibrated()
+    }
+
+    fn is_calibrated(&self) -> bool {
+        let part = |own: &Arc<Table>| !if self.target.jit { &own.jit } else { &own.off }.is_empty();
+        self.own.as_ref().is_some_and(part)
+    }
+
     /// Where ratios are from: `cost table 3.13, x86_64 (3.13.18 with PGO, n = 40)`.
     pub fn basis(&self) -> String {
-        match self.table {
-            Some(table) if table.build.is_empty() => format!("cost table {}", table.python),
-            Some(table) => format!("cost table {}, {}", table.python, table.build),
-            None => "no cost table".into(),
+        match (self.table, &self.own) {
+            (Some(_), Some(own)) if self.is_calibrated() => {
+                format!("calibrated on this interpreter, {}", own.build)
+            }
+            (Some(table), _) if table.build.is_empty() => format!("cost table {}", table.python),
+            (Some(table), _) => format!("cost table {}, {}", table.python, table.build),
+            (None, _) => "no cost table".into(),
         }
     }
+}
+
+fn version(target: Target) -> String {
+    format!("{}.{}", target.version.0, target.version.1)
 }
 
 /// All cost keys of all tables, for those who make and check them.
@@ -154,6 +211,32 @@ mod tests {
         for minor in 8..=12 {
             assert_eq!(at(minor, false).ratio("attr.out_of_versions"), None, "3.{minor}");
         }
+    }
+
+    #[test]
+    fn what_was_measured_on_the_interpreter_refines_and_adds_nothing() {
+        let target = Target { version: (3, 13), debug: true, ..Target::default() };
+        let mut own = Table { python: "3.13".into(), build: "here".into(), ..Table::default() };
+        for (key, ratio) in
+            [("attr.out_of_versions", 3.0), ("load_attr.types", 1.0), ("load_global.rebound", 2.0)]
+        {
+            own.off.insert(key.into(), [ratio, ratio, ratio]);
+        }
+        let mut all = Calibrations::default();
+        all.add("abc", own.clone());
+        all.add("", own);
+        let costs = Costs::of(target).calibrated("abc", &all);
+        assert_eq!(costs.ratio("attr.out_of_versions"), Some(Ratio::new(3.0, 3.0, 3.0)));
+        assert_eq!(costs.ratio("load_attr.types"), None, "it costs nothing here");
+        assert_eq!(costs.ratio("load_global.rebound"), None, "no table says that it costs anything");
+        assert_eq!(costs.ratio("idiom.abc"), Costs::of(target).ratio("idiom.abc"), "not measured here");
+        assert!(costs.is_measured() && costs.basis() == "calibrated on this interpreter, here");
+        for (version, interpreter) in [((3, 13), "abd"), ((3, 13), ""), ((3, 12), "abc")] {
+            let other = Costs::of(Target { version, ..target }).calibrated(interpreter, &all);
+            assert!(!other.is_measured() && !other.basis().contains("calibrated"));
+        }
+        let compiled = Costs::of(Target { jit: true, ..target }).calibrated("abc", &all);
+        assert!(!compiled.is_measured(), "measured without the just-in-time compiler alone");
     }
 
     #[test]

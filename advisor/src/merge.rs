@@ -75,7 +75,7 @@ impl Merger {
                 }
                 None => {
                     let basis = basis(context, &claims);
-                    let is_measured = context.target.is_measured();
+                    let is_measured = context.costs.is_measured();
                     self.drafts.push(Priced { rule, draft, basis, is_measured, claims });
                 }
             }

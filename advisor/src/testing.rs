@@ -120,7 +120,8 @@ impl Case {
         self.push(stack, ThreadState::Running, SampleFlags::default(), samples);
     }
 
-    /// Adds samples of a stack, from the root to the leaf.
+    /// Adds samples of a stack, from the root to the leaf: `FILE:FUNCTION` at line 2, or
+    /// `FILE:FUNCTION@LINE`.
     pub fn sample(&mut self, stack: &[&str], state: ThreadState, samples: u64) {
         let stack = self.stack(stack);
         self.push(stack, state, SampleFlags::default(), samples);
@@ -168,8 +169,10 @@ impl Case {
     fn stack(&mut self, stack: &[&str]) -> Option<StackId> {
         let mut node = None;
         for text in stack {
+            let (text, line) = text.rsplit_once('@').unwrap_or((text, "2"));
             let function = self.function(text);
-            let frame = Frame { function, instruction: None, span: Span::of_line(2) };
+            let span = Span::of_line(line.parse().unwrap_or(2));
+            let frame = Frame { function, instruction: None, span };
             let frame = self.profile.tables.frames.intern(frame);
             node = self.profile.tables.intern_stack(node, frame);
         }

@@ -141,6 +141,10 @@ impl Stillness {
     }
 }
 
+/// The kernel tells of CPU time at each clock tick (4 ms at 250 Hz): a thread that has used none for so long
+/// has no processor.
+const STARVED_NS: u64 = 12_000_000;
+
 type Key = (ThreadId, StackId, ThreadState, bool);
 
 impl Weight {
@@ -149,11 +153,19 @@ impl Weight {
         let mut counts = FxHashMap::<Key, u64>::default();
         let mut ran = vec![false; source.threads().len()];
         let mut stillness = Stillness::new(source.meta().period_ns());
+        // When each thread was last seen to have used a processor.
+        let mut used_ns = vec![None; source.threads().len()];
         source.for_each_sample(&mut |sample: &Sample| {
+            if let Some(used_ns) = used_ns.get_mut(sample.thread.index()).filter(|_| sample.cpu_ns > 0) {
+                *used_ns = Some(sample.time_ns);
+            }
             let Some(stack) = sample.stack else { return };
+            stillness.add(sample, stack);
+            if is_starved(sample, used_ns.get(sample.thread.index()).copied().flatten()) {
+                return;
+            }
             let in_gc = sample.flags.contains(SampleFlags::IN_GC);
             *counts.entry((sample.thread, stack, sample.state, in_gc)).or_default() += 1;
-            stillness.add(sample, stack);
             if sample.state != ThreadState::Idle
                 && let Some(ran) = ran.get_mut(sample.thread.index())
             {
@@ -298,6 +310,13 @@ fn outermost(tables: &Tables, stack: StackId) -> Option<FunctionId> {
     functions.all(|above| above != function).then_some(function)
 }
 
+/// Whether a thread could run and was not let: a busy machine stops a program wherever it is, for longer
+/// than most code takes, and that says nothing of the code.
+fn is_starved(sample: &Sample, used_ns: Option<u64>) -> bool {
+    sample.state == ThreadState::Running
+        && used_ns.is_some_and(|used_ns| sample.time_ns.saturating_sub(used_ns) > STARVED_NS)
+}
+
 /// The innermost frame of Python code; `None` if the runtime itself is at work.
 fn innermost(tables: &Tables, stack: StackId) -> Option<Frame> {
     let node = tables.stacks.get(stack)?;
@@ -324,6 +343,25 @@ mod tests {
     use super::*;
     use slowpath_profile::ThreadState::{Idle, Running, WaitingForGil};
     use slowpath_profile::testing::ProfileBuilder;
+
+    #[test]
+    fn a_thread_without_a_processor_does_not_count() {
+        let mut profile = ProfileBuilder::new()
+            .thread("MainThread")
+            .sample(&["main", "work"], Running, 100)
+            .sample(&["main", "print"], Running, 60)
+            .build();
+        let ms = 1_000_000;
+        for (at, sample) in profile.samples.iter_mut().enumerate() {
+            sample.time_ns = at as u64 * 2 * ms;
+            // Two of three samples come between clock ticks; in the last fifty nothing runs.
+            sample.cpu_ns = if at % 3 == 0 && at < 110 { 6 * ms } else { 0 };
+        }
+        let counted = |profile: &mut slowpath_profile::Profile| Weight::collect(profile).unwrap().total();
+        assert_eq!(counted(&mut profile), 115);
+        profile.samples.iter_mut().for_each(|sample| sample.cpu_ns = 0);
+        assert_eq!(counted(&mut profile), 160, "CPU time is not known");
+    }
 
     #[test]
     fn extents_divide_the_samples() {

@@ -107,7 +107,8 @@ fn instance_values(
         return Decision::Fails(Reason::NotManagedDict);
     }
     match dict {
-        InstanceDict::Values if attribute.in_shared_keys || attribute.on_instance => {
+        // Other objects may hold it in a dict; a store to this one does not find it among the values.
+        InstanceDict::Values if attribute.in_shared_keys || (attribute.on_instance && !store) => {
             Decision::Specialises("value of the instance")
         }
         InstanceDict::Values => Decision::Fails(Reason::NotInKeys),

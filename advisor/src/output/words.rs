@@ -59,10 +59,16 @@ fn number(share: f64) -> String {
     if percent.abs() >= 20.0 { format!("{percent:.0}") } else { format!("{percent:.1}") }
 }
 
-/// `saves 8.4% [7.0%, 9.7%], at most 14.8%`.
+/// `saves 8.4% [7.0%, 9.7%], 14.8% of the time is spent there`.
 pub(super) fn saving(saving: &Saving) -> String {
     let Saving { share, low, high, ceiling, .. } = *saving;
-    format!("saves {} [{}, {}], at most {}", percent(share), percent(low), percent(high), percent(ceiling))
+    format!(
+        "saves {} [{}, {}], {} of the time is spent there",
+        percent(share),
+        percent(low),
+        percent(high),
+        percent(ceiling)
+    )
 }
 
 /// `shop/models.py:41:9`, as far as it is known.

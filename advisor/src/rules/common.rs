@@ -106,6 +106,11 @@ pub(super) fn refused<'c, 'a>(
     groups
 }
 
+/// Whether objects hold the attribute of a site, and the list of names that they share does not.
+pub(super) fn did_not_fit(ty: &TypeFacts, hot: &HotSite<'_>) -> bool {
+    ty.attribute(&hot.site.name).is_some_and(|known| known.on_instance && !known.in_shared_keys)
+}
+
 /// Forms whose names say "specialised" and that are as slow as the general way.
 fn is_slow_form(hot: &HotSite<'_>) -> bool {
     const SLOW: [&str; 8] = [

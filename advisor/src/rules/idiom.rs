@@ -47,7 +47,9 @@ pub(super) fn check(context: &Context<'_>, idiom: &Idiom) -> Verdict {
     if callees.is_empty() {
         return Verdict::Clear;
     }
-    let found = callers(context, &callees, Some(&named(idiom.through)), idiom.own);
+    let mut found = callers(context, &callees, Some(&named(idiom.through)), idiom.own);
+    // The place with most samples comes first: lines of one function are one finding.
+    found.sort_by_key(|(_, atoms)| std::cmp::Reverse(context.weight.count(atoms)));
     Verdict::of(found.into_iter().map(|(caller, atoms)| draft(context, idiom, caller, atoms)).collect())
 }
 

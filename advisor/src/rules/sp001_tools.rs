@@ -60,9 +60,14 @@ fn is_told_of_much(tool: &Tool) -> bool {
 fn is_done(context: &Context<'_>, tool: &Tool) -> bool {
     const SHOWN: [&str; 4] = ["LINE", "INSTRUCTION", "PY_START", "CALL"];
     let is_shown = tool.events.iter().all(|event| SHOWN.contains(&event.as_str()));
-    // Lines that do not run keep reporting: only those with samples tell.
+    // Lines that do not run keep reporting: only those with samples tell. What stands behind them in the
+    // same line, such as the end of a loop, may never have run.
     let on_line = |hot: &HotSite<'_>| {
-        let mut there = hot.code.sites.iter().filter(|site| site.span.line == hot.site.span.line);
+        let mut there = hot
+            .code
+            .sites
+            .iter()
+            .filter(|site| site.span.line == hot.site.span.line && site.offset <= hot.site.offset);
         there.any(|site| site.form().starts_with("INSTRUMENTED_"))
     };
     tool.kind == ToolKind::Monitoring

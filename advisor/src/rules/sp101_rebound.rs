@@ -2,7 +2,7 @@
 
 use slowpath_profile::Span;
 use slowpath_profile::evidence::{
-    CodeEvidence, KeyChange, KeyEvent, Namespace, NamespaceRef, OpFamily, StoreKind,
+    CodeEvidence, KeyChange, KeyEvent, Namespace, NamespaceRef, OpFamily, Site, StoreKind,
 };
 use slowpath_profile::finding::EvidenceLevel;
 
@@ -72,20 +72,27 @@ fn charges(context: &Context<'_>, at: NamespaceRef, namespace: &Namespace) -> Ve
         return sites.map(|hot| Charge::of_site(context, hot, KEY).in_state(state)).collect();
     }
     // Compiled code does not say at which instruction it is: a function is charged for the part of its
-    // instructions that read these globals.
+    // instructions that read these globals, and its place is the line with most of them.
     let users = context.evidence.code.iter().filter(|code| code.globals == Some(at) && !code.uses_names);
     let charge = |code: &CodeEvidence| {
-        let reads = code.sites.iter().filter(|site| site.family == OpFamily::LoadGlobal).count();
+        let reads: Vec<Option<u32>> = reads_of_globals(code).map(|site| site.span.line).collect();
+        let on_line = |line: &Option<u32>| reads.iter().filter(|other| *other == line).count();
+        let most = reads.iter().max_by_key(|line| (on_line(line), std::cmp::Reverse(**line)));
+        let span = most.and_then(|line| line.map(Span::of_line)).unwrap_or_default();
         Charge {
             extent: Extent::Own(code.function),
             cost: Cost::Key(KEY),
-            weight: reads as f64 / code.sites.len().max(1) as f64,
-            place: context.place(code.function, Span::default()),
-            expression: format!("{reads} reads of globals"),
+            weight: reads.len() as f64 / code.sites.len().max(1) as f64,
+            place: context.place(code.function, span),
+            expression: format!("{} reads of globals in {}", reads.len(), context.qualname(code.function)),
             state: state.into(),
         }
     };
     users.map(charge).collect()
+}
+
+fn reads_of_globals(code: &CodeEvidence) -> impl Iterator<Item = &Site> {
+    code.sites.iter().filter(|site| site.family == OpFamily::LoadGlobal)
 }
 
 fn draft(context: &Context<'_>, at: NamespaceRef, namespace: &Namespace) -> Option<Draft> {

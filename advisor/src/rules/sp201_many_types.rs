@@ -1,6 +1,6 @@
 //! SP201: one expression meets objects of several classes in turn.
 
-use slowpath_profile::evidence::{OpFamily, TypeRef};
+use slowpath_profile::evidence::{OpFamily, Site, TypeRef};
 use slowpath_profile::finding::EvidenceLevel;
 
 use super::common::{TORN, need_sites};
@@ -10,6 +10,12 @@ use crate::target::Target;
 
 /// A class with a smaller share costs nothing.
 const RARE: f64 = 0.05;
+/// So many pairs of objects tell whether classes take turns.
+const ENOUGH_PAIRS: u32 = 3;
+/// Less than this share of pairs of different classes: they come in groups.
+const MIXED: f64 = 0.4;
+/// Standard deviations that one of twenty is below.
+const Z95: f64 = 1.645;
 
 pub(super) const RULE: Rule = Rule {
     code: "SP201",
@@ -65,16 +71,39 @@ fn frequent(hot: &HotSite<'_>) -> Vec<(TypeRef, f64)> {
     types
 }
 
-/// Whether its cache goes from one class to the other and back.
+/// Whether its cache goes from one class to the other and back; or, where compiled code does not show its
+/// caches, whether ever other classes come.
 fn is_torn(context: &Context<'_>, hot: &HotSite<'_>) -> bool {
     let types = frequent(hot);
     let tolerated = if context.target.jit { 2 } else { 1 };
     let steady = types.iter().all(|(ty, _)| context.ty(*ty).is_some_and(|ty| ty.version.changes == 0));
-    let alternates =
-        hot.site.version_changes >= 2 || hot.site.versions.len() > 1 || hot.site.states.backed_off > 0;
     let copies =
         types.iter().filter_map(|(ty, _)| context.ty(*ty)).map(|ty| ty.copies as usize).sum::<usize>();
-    types.len() + copies > tolerated && steady && hot.is_disturbed() && alternates && hot.slow_share() > TORN
+    if types.len() + copies <= tolerated || !steady {
+        return false;
+    }
+    let alternates =
+        hot.site.version_changes >= 2 || hot.site.versions.len() > 1 || hot.site.states.backed_off > 0;
+    let misses = hot.is_disturbed() && alternates && hot.slow_share() > TORN;
+    // In compiled code a counter stands wherever the last misses before left it.
+    if context.target.jit { in_turn(hot.site) } else { misses && !in_groups(hot.site) }
+}
+
+/// Whether pairs of objects show that classes follow one another.
+fn in_turn(site: &Site) -> bool {
+    site.class_pairs >= ENOUGH_PAIRS && f64::from(site.class_pairs_differed) >= mixed(site)
+}
+
+/// Whether pairs of objects show that classes come in groups: fewer of them differ than chance makes of
+/// classes that take turns.
+fn in_groups(site: &Site) -> bool {
+    let chance = Z95 * (f64::from(site.class_pairs) * MIXED * (1.0 - MIXED)).sqrt();
+    f64::from(site.class_pairs_differed) < mixed(site) - chance
+}
+
+/// So many pairs differ where classes are just mixed enough.
+fn mixed(site: &Site) -> f64 {
+    MIXED * f64::from(site.class_pairs)
 }
 
 /// How often the next object is of another class, if they come in any order.
@@ -98,17 +127,15 @@ fn draft(context: &Context<'_>, types: &[TypeRef], sites: &[&HotSite<'_>]) -> Dr
         let worst = 1.0 - 1.0 / met.len().max(2) as f64;
         // Several classes of one name look like one: how they alternate is not known.
         let changes = if met.len() > 1 { change_share(&met) / worst } else { 1.0 };
-        let weight = changes.min(hot.slow_share());
+        let seen = if context.target.jit { 1.0 } else { hot.slow_share() };
+        let weight = changes.min(seen);
         let shares: Vec<String> = met
             .iter()
             .take(4)
             .map(|(ty, share)| format!("{} {:.0}%", context.type_name(*ty), share * 100.0))
             .collect();
-        Charge::of_site(context, hot, key(hot, met.len())).weighing(weight).in_state(format!(
-            "{}, met {}",
-            hot.site.form(),
-            shares.join(", ")
-        ))
+        let state = format!("{}, met {}", hot.site.form(), shares.join(", "));
+        Charge::of_site(context, hot, key(hot, met.len())).weighing(weight).in_state(state)
     };
     let names: Vec<String> = types.iter().take(3).map(|ty| context.type_name(*ty)).collect();
     let more = if types.len() > 3 { " and more" } else { "" };
@@ -131,7 +158,16 @@ fn draft(context: &Context<'_>, types: &[TypeRef], sites: &[&HotSite<'_>]) -> Dr
         ..Draft::default()
     };
     if let Some(hot) = sites.first() {
-        let counter = &hot.site.counter;
+        let Site { class_pairs, class_pairs_differed, counter, .. } = hot.site;
+        if *class_pairs >= ENOUGH_PAIRS {
+            draft.because(
+                EvidenceLevel::Dynamics,
+                format!(
+                    "of {class_pairs} pairs of objects that came within microseconds, {class_pairs_differed} \
+                     were of different classes"
+                ),
+            );
+        }
         let text = match counter.pairs {
             0 => format!(
                 "in {} looks the place remembered another class than in the look before",
@@ -144,7 +180,10 @@ fn draft(context: &Context<'_>, types: &[TypeRef], sites: &[&HotSite<'_>]) -> Dr
                 )
             }
         };
-        draft.because(EvidenceLevel::Dynamics, text);
+        // Compiled code leaves the cache as it was.
+        if hot.is_disturbed() {
+            draft.because(EvidenceLevel::Dynamics, text);
+        }
         draft.because(EvidenceLevel::State, "the classes themselves did not change meanwhile");
     }
     draft

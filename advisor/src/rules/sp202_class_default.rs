@@ -98,8 +98,11 @@ fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Option<Draft> {
         applies: "reads 3.12-3.13, writes 3.12-3.15; 3.11 and 3.14-3.15 if the value is an object of a Python class"
             .into(),
         fix: fix(
-            format!("Take '{name}' out of the class body and assign it in __init__, or use slots."),
-            &["-@dataclass", "+@dataclass(slots=True)"],
+            format!(
+                "Take '{name}' out of the class body and assign it in __init__; a dataclass keeps its defaults with \
+                 @dataclass(slots=True)."
+            ),
+            &[&format!("-    {name} = ..."), "     def __init__(self):", &format!("+        self.{name} = ...")],
             "Objects with slots have no __dict__; code that reads the default from the class finds none.",
         ),
         ..Draft::default()

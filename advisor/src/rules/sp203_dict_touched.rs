@@ -4,7 +4,7 @@ use slowpath_profile::evidence::{InstanceDict, OpFamily, StoreKind};
 use slowpath_profile::finding::EvidenceLevel;
 use slowpath_profile::tables::is_library;
 
-use super::common::{Group, blame, charges, need_sites, oracle_says, refused};
+use super::common::{Group, blame, charges, did_not_fit, need_sites, oracle_says, refused};
 use crate::cause::{self, Wanted};
 use crate::context::{Context, HotSite};
 use crate::oracle::Reason;
@@ -52,11 +52,13 @@ fn check(context: &Context<'_>) -> Verdict {
 }
 
 /// Where the shared list of names is full, a late attribute gave each object a dict of its own: that is
-/// SP204.
+/// SP204. On its way there an object has, for a moment, a dict that shares its values.
 fn is_late(group: &Group<'_, '_>) -> bool {
-    let is_full = group.ty.and_then(|ty| ty.keys).is_some_and(|keys| keys.usable <= 1);
+    let Some(ty) = group.ty.filter(|ty| ty.keys.is_some_and(|keys| keys.usable <= 1)) else { return false };
     let has_own = |hot: &HotSite<'_>| hot.site.operands.iter().any(|met| met.dict == InstanceDict::Own);
-    is_full && (group.reason == Reason::OwnDict || group.sites.iter().all(|(hot, _)| has_own(hot)))
+    group.reason == Reason::OwnDict
+        || group.sites.iter().all(|(hot, _)| has_own(hot))
+        || group.sites.iter().any(|(hot, _)| did_not_fit(ty, hot))
 }
 
 /// A class of Python or a package that only its own code is slow with: nothing that a program can change.

@@ -3,7 +3,7 @@
 use slowpath_profile::evidence::{InstanceDict, OpFamily, StoreKind};
 use slowpath_profile::finding::EvidenceLevel;
 
-use super::common::{Group, blame, charges, need_sites, oracle_says, refused};
+use super::common::{Group, blame, charges, did_not_fit, need_sites, oracle_says, refused};
 use crate::cause::{self, Wanted};
 use crate::context::Context;
 use crate::oracle::Reason;
@@ -48,9 +48,12 @@ fn check(context: &Context<'_>) -> Verdict {
     if let Some(verdict) = need_sites(context) {
         return verdict;
     }
-    let groups = refused(context, &[OpFamily::StoreAttr], &[Reason::NotInKeys], true);
+    // On its way there, an object has a dict of its own before the name is added.
+    let reasons = [Reason::NotInKeys, Reason::OwnDict, Reason::SplitDict];
+    let groups = refused(context, &[OpFamily::StoreAttr], &reasons, true);
+    let late = groups.iter().filter(|group| group.reason == Reason::NotInKeys || is_full(group));
     let mut drafts = own_dicts(context);
-    for new in groups.iter().filter_map(|group| draft(context, group)) {
+    for new in late.filter_map(|group| draft(context, group)) {
         match drafts.iter_mut().find(|known| known.about == new.about) {
             Some(known) => {
                 let fresh = new
@@ -67,6 +70,12 @@ fn check(context: &Context<'_>) -> Verdict {
         }
     }
     Verdict::of(drafts)
+}
+
+/// Whether there was no room for the name any more.
+fn is_full(group: &Group<'_, '_>) -> bool {
+    let Some(ty) = group.ty.filter(|ty| ty.keys.is_some_and(|keys| keys.usable <= 1)) else { return false };
+    group.sites.iter().any(|(hot, _)| did_not_fit(ty, hot))
 }
 
 /// Stores into objects that have a dict of their own although their class shares names.

@@ -92,7 +92,7 @@ fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Option<Draft> {
     let mut charges: Vec<Charge> = plain
         .map(|(charge, (hot, _))| Charge { cost: Cost::Key(key(group, hot.site.family)), ..charge })
         .collect();
-    charges.extend(inside(context, group, ty.defined_in.is_some()));
+    charges.extend(inside(context, group));
     let name = &group.about;
     let what = match group.reason {
         Reason::HasSetattr => "runs a __setattr__ at each assignment",
@@ -143,7 +143,7 @@ fn advice(reason: Reason) -> slowpath_profile::finding::Fix {
 }
 
 /// The time inside the hooks of the class themselves.
-fn inside(context: &Context<'_>, group: &Group<'_, '_>, _is_known: bool) -> Vec<Charge> {
+fn inside(context: &Context<'_>, group: &Group<'_, '_>) -> Vec<Charge> {
     let functions = hook_functions(context, group);
     let Some(first) = functions.first().copied() else { return Vec::new() };
     let keys = group.sites.first().map(|(hot, _)| key(group, hot.site.family));
@@ -159,7 +159,7 @@ fn inside(context: &Context<'_>, group: &Group<'_, '_>, _is_known: bool) -> Vec<
     }]
 }
 
-/// Hooks by qualified name: `Config.__getattr__`.
+/// Hooks by qualified name: `Config.__getattr__`; those that run most first.
 fn hook_functions(context: &Context<'_>, group: &Group<'_, '_>) -> Vec<slowpath_profile::FunctionId> {
     let Some(ty) = group.ty else { return Vec::new() };
     let mut owners = vec![ty.name.clone()];
@@ -175,7 +175,16 @@ fn hook_functions(context: &Context<'_>, group: &Group<'_, '_>) -> Vec<slowpath_
         let qualname = context.tables.text(function.qualname);
         names.iter().any(|name| name == qualname) && !is_library(context.tables.text(function.file))
     });
-    wanted.map(|(at, _)| slowpath_profile::ids::Id::from_index(at)).collect()
+    let mut sampled: Vec<(u64, slowpath_profile::FunctionId)> = wanted
+        .map(|(at, _)| {
+            let id = slowpath_profile::ids::Id::from_index(at);
+            (context.samples(&Extent::Under(vec![id])), id)
+        })
+        .collect();
+    // A class may have others that nothing calls.
+    sampled.retain(|(samples, _)| *samples > 0);
+    sampled.sort_by_key(|(samples, id)| (std::cmp::Reverse(*samples), *id));
+    sampled.into_iter().map(|(_, id)| id).collect()
 }
 
 /// The qualified name in `package.module.Outer.Inner`, as far as names tell classes from modules.

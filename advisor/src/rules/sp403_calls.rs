@@ -1,14 +1,13 @@
 //! SP403: calls that cannot be specialised.
 
-use slowpath_profile::evidence::OpFamily;
+use slowpath_profile::evidence::{OpFamily, Operand, OperandRole};
 use slowpath_profile::finding::{EvidenceLevel, Fix};
 use slowpath_profile::tables::is_library;
 
 use super::common::{Group, cause_in_class, charges, need_sites, oracle_says, refused};
 use crate::context::Context;
 use crate::oracle::Reason;
-use crate::rule::{Draft, Page, Rule, Verdict, fix};
-use crate::target::Target;
+use crate::rule::{Charge, Draft, Page, Rule, Verdict, everywhere, fix};
 
 pub(super) const RULE: Rule = Rule {
     code: "SP403",
@@ -21,7 +20,8 @@ pub(super) const RULE: Rule = Rule {
                     classes whose metaclass is type, whose __new__ is object's and whose __init__ is simple. \
                     Everything else is CALL_NON_PY_GENERAL or generic. Setting __code__, __defaults__ or \
                     __kwdefaults__ ends a function's version for ever (3.13 and later).",
-        versions: "3.11 and later; forms for classes and the effect of modified functions from 3.13 on.",
+        versions: "3.11 and later; forms for classes and the effect of modified functions from 3.13 on. \
+                   Partials with keywords on all versions.",
         cost: "Object with __call__ 2.2 to 2.7 times, partial with keywords 1.5 to 4.4, metaclass or __new__ \
                1.8 to 3.8, modified function 1.1 to 1.2.",
         slow: "class Scale:\n    def __init__(self, k):\n        self.k = k\n    def __call__(self, x):\n        return self.k * x",
@@ -29,42 +29,65 @@ pub(super) const RULE: Rule = Rule {
         fix: "Use a function or closure where only one method is needed, and plain classes for objects that are \
               made in loops.",
     },
-    holds,
+    holds: everywhere,
     check,
 };
 
-const REASONS: [Reason; 6] = [
+const REASONS: [Reason; 5] = [
     Reason::CallableObject,
-    Reason::Partial,
     Reason::MetaclassCall,
     Reason::OwnNew,
     Reason::ComplexInit,
     Reason::FunctionModified,
 ];
 
-fn holds(target: Target) -> Result<(), &'static str> {
-    match target.since(11) {
-        true => Ok(()),
-        false => Err("before 3.11 all calls take the same way"),
-    }
-}
-
 fn check(context: &Context<'_>) -> Verdict {
     if let Some(verdict) = need_sites(context) {
         return verdict;
     }
     let groups = refused(context, &[OpFamily::Call, OpFamily::CallKw], &REASONS, false);
-    let ours = groups.iter().filter(|group| match group.reason {
-        Reason::Partial => has_keywords(group),
-        _ => !group.ty.is_some_and(|ty| is_of_library(context, ty.defined_in)),
-    });
-    Verdict::of(ours.map(|group| draft(context, group)).collect())
+    let ours =
+        groups.iter().filter(|group| !group.ty.is_some_and(|ty| is_of_library(context, ty.defined_in)));
+    Verdict::of(partials(context).into_iter().chain(ours.map(|group| draft(context, group))).collect())
 }
 
-/// A partial without keywords is as fast as the function itself.
-fn has_keywords(group: &Group<'_, '_>) -> bool {
-    let mut operands = group.sites.iter().flat_map(|(hot, _)| &hot.site.operands);
-    operands.any(|operand| operand.note.contains("keyword"))
+/// Calls of partials that bind keywords, on any version: what they cost is the dict that is merged for each
+/// call. One without keywords is as fast as the function itself.
+fn partials(context: &Context<'_>) -> Option<Draft> {
+    let mut charges = Vec::new();
+    for hot in context.sites_of(&[OpFamily::Call, OpFamily::CallKw]) {
+        let looks = |wanted: &dyn Fn(&Operand) -> bool| -> u32 {
+            let callees = hot.site.operands_as(OperandRole::Callee);
+            callees.filter(|operand| wanted(operand)).map(|operand| operand.looks).sum()
+        };
+        let bound = looks(&|operand| operand.note.contains("keyword"));
+        if bound > 0 {
+            let share = f64::from(bound) / f64::from(looks(&|_| true).max(1));
+            let charge = Charge::of_site(context, hot, "call.partial").weighing(share);
+            charges.push(charge.in_state("calls a functools.partial with keywords"));
+        }
+    }
+    if charges.is_empty() {
+        return None;
+    }
+    let mut draft = Draft {
+        about: "calls of functools.partial".into(),
+        title: "a functools.partial with keywords builds a new argument list at each call".into(),
+        level: EvidenceLevel::State,
+        charges,
+        applies: "all versions".into(),
+        fix: fix(
+            "Write a small function that passes the arguments on.",
+            &["-step = partial(work, scale=2)", "+def step(x): return work(x, scale=2)"],
+            "",
+        ),
+        ..Draft::default()
+    };
+    draft.because(
+        EvidenceLevel::State,
+        "what is called there was seen to be a partial that binds arguments by keyword",
+    );
+    Some(draft)
 }
 
 fn is_of_library(context: &Context<'_>, body: Option<slowpath_profile::FunctionId>) -> bool {
@@ -80,15 +103,6 @@ fn words(reason: Reason) -> (&'static str, &'static str, Fix) {
             fix(
                 "Use a function or closure instead of an object with __call__.",
                 &["+    call = scale.apply     # a bound method, kept"],
-                "",
-            ),
-        ),
-        Reason::Partial => (
-            "call.partial",
-            "builds a new argument list at each call",
-            fix(
-                "Write a small function that passes the arguments on.",
-                &["-step = partial(work, scale=2)", "+def step(x): return work(x, scale=2)"],
                 "",
             ),
         ),

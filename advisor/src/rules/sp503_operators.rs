@@ -96,13 +96,34 @@ fn iterators(context: &Context<'_>) -> Vec<Draft> {
             let Some(next) = next.filter(|_| !atoms.is_empty()) else { continue };
             // A step that does much has its price in itself, not in being a call.
             let stepping = context.samples(&Extent::Instruction(code.function, site.offset));
-            if stepping * 3 < context.weight.count(&atoms) {
+            let stepped_in = context.weight.count(&atoms);
+            if stepping * 3 < stepped_in || calling(context, next, &atoms) * 2 > stepped_in {
                 continue;
             }
             drafts.push(stepped(context, code.function, site, next, atoms));
         }
     }
     drafts
+}
+
+/// Samples in which a function, or what it called, was in a call.
+fn calling(context: &Context<'_>, function: FunctionId, atoms: &[u32]) -> u64 {
+    use OpFamily::{Call, CallKw, CallUnpacked};
+    let code = context.evidence.code.iter().find(|code| code.function == function);
+    let calls: Vec<u32> = code
+        .map(|code| code.sites.iter().filter(|site| matches!(site.family, Call | CallKw | CallUnpacked)))
+        .map(|sites| sites.map(|site| site.offset).collect())
+        .unwrap_or_default();
+    let is_calling = |atom: &u32| {
+        let leaf = context.weight.atoms().get(*atom as usize).map(|atom| atom.stack);
+        let node = leaf.and_then(|leaf| context.tables.stacks.get(leaf));
+        let frame = node.and_then(|node| context.tables.frames.get(node.frame));
+        frame.is_some_and(|frame| {
+            frame.function != function || frame.instruction.is_some_and(|at| calls.contains(&at))
+        })
+    };
+    let atoms: Vec<u32> = atoms.iter().copied().filter(is_calling).collect();
+    context.weight.count(&atoms)
 }
 
 /// A `__next__` of the program.

@@ -1,15 +1,20 @@
 //! SP601: exceptions as the normal way out.
 
-use slowpath_profile::Span;
 use slowpath_profile::evidence::{CodeEvidence, OpFamily, Site};
 use slowpath_profile::finding::{Cause, EvidenceLevel};
 use slowpath_profile::tables::is_library;
+use slowpath_profile::{Span, ThreadState};
 
 use super::common::need_sites;
 use super::idiom::{Caller, own_line};
 use crate::context::Context;
 use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, everywhere, fix};
 use crate::weight::Extent;
+
+/// Raising takes up to so many times as long as handling.
+const RAISING: f64 = 3.0;
+/// Where less of the time of an instruction than this can be raising, it is not known to raise.
+const OFTEN: f64 = 0.5;
 
 pub(super) const RULE: Rule = Rule {
     code: "SP601",
@@ -35,18 +40,100 @@ fn check(context: &Context<'_>) -> Verdict {
     if let Some(verdict) = need_sites(context) {
         return verdict;
     }
-    let mut drafts = Vec::new();
-    for code in &context.evidence.code {
-        let file = context.function(code.function).map_or("", |function| context.tables.text(function.file));
-        let lines = lines_that_run(context, code);
-        let of_line = |line: &u32| own_line(context, Caller { function: code.function, line: Some(*line) });
-        let charged: Vec<(u32, Vec<u32>)> = lines.iter().map(|line| (*line, of_line(line))).collect();
-        let is_hot = charged.iter().any(|(_, atoms)| !atoms.is_empty());
-        if is_hot && !is_library(file) {
-            drafts.push(draft(context, code, charged));
+    let code = context.evidence.code.iter();
+    Verdict::of(code.filter_map(|code| draft(context, code)).collect())
+}
+
+/// Samples in a function that only exceptions explain.
+struct Raised {
+    /// By line: those in handlers, and those that name an exception.
+    lines: Vec<(u32, Vec<u32>)>,
+    /// The instruction that raised, if one stands out, and how much of its time that took.
+    source: Option<(u32, Span, f64)>,
+}
+
+fn raised(context: &Context<'_>, code: &CodeEvidence) -> Option<Raised> {
+    named(code).next()?;
+    let of_line = |line: u32| own_line(context, Caller { function: code.function, line: Some(line) });
+    let lines = lines_that_run(context, code).into_iter();
+    let mut charged: Vec<(u32, Vec<u32>)> = lines.map(|line| (line, of_line(line))).collect();
+    let ranges = ranges(context, code);
+    for (line, atoms) in handling(context, code, &ranges) {
+        match charged.iter_mut().find(|(known, _)| *known == line) {
+            Some((_, known)) => {
+                known.extend(atoms);
+                known.sort_unstable();
+                known.dedup();
+            }
+            None => charged.push((line, atoms)),
         }
     }
-    Verdict::of(drafts)
+    let first = ranges.first().map(|(first, _)| *first).or_else(|| first_named(code));
+    let samples: u64 = charged.iter().map(|(_, atoms)| context.weight.count(atoms)).sum();
+    let source = first.and_then(|first| source_of(context, code, first, samples));
+    charged.retain(|(_, atoms)| !atoms.is_empty());
+    (!charged.is_empty()).then_some(Raised { lines: charged, source })
+}
+
+/// The first instruction that names an exception to catch it: before 3.11 nothing else tells where a
+/// handler begins.
+fn first_named(code: &CodeEvidence) -> Option<u32> {
+    let raises =
+        |line| code.sites.iter().any(|site| site.family == OpFamily::Raise && site.span.line == line);
+    let mut named = code.sites.iter().filter(|site| names_exception(site) && !raises(site.span.line));
+    named.next().map(|site| site.offset)
+}
+
+/// Where the handlers of a function are, from the first instruction of each to before its end. Since 3.12
+/// they stand behind all code that runs without an exception.
+fn ranges(context: &Context<'_>, code: &CodeEvidence) -> Vec<(u32, u32)> {
+    let of = |family| code.sites.iter().filter(move |site| site.family == family).map(|site| site.offset);
+    if context.target.since(12) {
+        return of(OpFamily::Catch).min().map(|first| (first, u32::MAX)).into_iter().collect();
+    }
+    let end = |first: u32| of(OpFamily::Reraise).find(|end| *end > first);
+    of(OpFamily::Catch).filter_map(|first| Some((first, end(first)?))).collect()
+}
+
+/// Samples in handlers, by line.
+fn handling(context: &Context<'_>, code: &CodeEvidence, ranges: &[(u32, u32)]) -> Vec<(u32, Vec<u32>)> {
+    let mut found = Vec::<(u32, Vec<u32>)>::new();
+    for (at, atom) in context.weight.atoms().iter().enumerate() {
+        let frame =
+            context.tables.stacks.get(atom.stack).and_then(|node| context.tables.frames.get(node.frame));
+        let Some(frame) = frame.filter(|frame| frame.function == code.function) else { continue };
+        let runs = atom.process == context.process && atom.state == ThreadState::Running && !atom.in_gc;
+        let (true, Some(offset)) = (runs, frame.instruction) else { continue };
+        if !ranges.iter().any(|(first, end)| (*first..*end).contains(&offset)) {
+            continue;
+        }
+        // What begins and ends a handler may have no line of its own.
+        let Some(line) = frame.span.line else { continue };
+        let at = u32::try_from(at).unwrap_or(u32::MAX);
+        match found.iter_mut().find(|(known, _)| *known == line) {
+            Some((_, atoms)) => atoms.push(at),
+            None => found.push((line, vec![at])),
+        }
+    }
+    found
+}
+
+/// The instruction that raised: the hottest before the handlers, if its time is in keeping with theirs.
+/// Raising takes at most some three times as long as handling, so what it takes besides is its own.
+fn source_of(
+    context: &Context<'_>,
+    code: &CodeEvidence,
+    first: u32,
+    handling: u64,
+) -> Option<(u32, Span, f64)> {
+    use OpFamily::{BinaryOp, Call, CallKw, CallUnpacked, Iterate, LoadAttr, Raise, Subscript, Unpack};
+    let here = context.sites.iter().filter(|hot| {
+        let can_raise = [Subscript, LoadAttr, Call, CallKw, CallUnpacked, Raise, Unpack, BinaryOp, Iterate];
+        hot.code.function == code.function && hot.site.offset < first && can_raise.contains(&hot.site.family)
+    });
+    let hot = here.max_by_key(|hot| hot.samples)?;
+    let share = RAISING * handling as f64 / hot.samples.max(1) as f64;
+    (share >= OFTEN).then_some((hot.site.offset, hot.site.span, share.min(1.0)))
 }
 
 /// Lines at which an exception is caught or raised. The instructions that do it have no samples unless
@@ -61,18 +148,28 @@ fn lines_that_run(context: &Context<'_>, code: &CodeEvidence) -> Vec<u32> {
 
 /// Instructions that name an exception, to be caught or raised, and those that raise.
 fn named(code: &CodeEvidence) -> impl Iterator<Item = &Site> {
-    code.sites.iter().filter(|site| {
-        let is_name = site.family == OpFamily::LoadGlobal
-            && (site.name.ends_with("Error")
-                || site.name.ends_with("Exception")
-                || site.name == "StopIteration");
-        is_name || site.family == OpFamily::Raise
-    })
+    code.sites.iter().filter(|site| names_exception(site) || site.family == OpFamily::Raise)
 }
 
-fn draft(context: &Context<'_>, code: &CodeEvidence, lines: Vec<(u32, Vec<u32>)>) -> Draft {
-    let first = lines.iter().max_by_key(|(_, atoms)| context.weight.count(atoms)).map(|(line, _)| *line);
-    let place = context.place(code.function, first.map_or_else(Span::default, Span::of_line));
+fn names_exception(site: &Site) -> bool {
+    site.family == OpFamily::LoadGlobal
+        && (site.name.ends_with("Error") || site.name.ends_with("Exception") || site.name == "StopIteration")
+}
+
+fn draft(context: &Context<'_>, code: &CodeEvidence) -> Option<Draft> {
+    let file = context.function(code.function).map_or("", |function| context.tables.text(function.file));
+    if is_library(file) {
+        return None;
+    }
+    let Raised { lines, source } = raised(context, code)?;
+    // Where an exception is caught by its name is where the program can ask first.
+    let samples = |line: &u32| {
+        let charged = lines.iter().find(|(known, _)| known == line);
+        charged.map_or(0, |(_, atoms)| context.weight.count(atoms))
+    };
+    let lines_of_names = named(code).filter_map(|site| site.span.line);
+    let named = lines_of_names.max_by_key(|line| (samples(line), std::cmp::Reverse(*line)));
+    let place = context.place(code.function, named.map_or_else(Span::default, Span::of_line));
     let mut draft = Draft {
         about: format!("exceptions in {} of {}", place.function, place.file),
         title: format!("{} raises or catches exceptions as the normal case", place.function),
@@ -91,6 +188,16 @@ fn draft(context: &Context<'_>, code: &CodeEvidence, lines: Vec<(u32, Vec<u32>)>
         ),
         ..Draft::default()
     };
+    if let Some((offset, span, weight)) = source {
+        draft.charges.push(Charge {
+            extent: Extent::Instruction(code.function, offset),
+            cost: Cost::Key("idiom.exception"),
+            weight,
+            place: context.place(code.function, span),
+            expression: String::new(),
+            state: "raises".into(),
+        });
+    }
     for (line, atoms) in lines {
         draft.charges.push(Charge {
             extent: Extent::Atoms(atoms),
@@ -110,5 +217,5 @@ fn draft(context: &Context<'_>, code: &CodeEvidence, lines: Vec<(u32, Vec<u32>)>
         how: "it handles the exception, or raises it".into(),
         ..Cause::default()
     });
-    draft
+    Some(draft)
 }

@@ -9,9 +9,6 @@ use crate::context::{Context, HotSite};
 use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, everywhere, fix};
 use crate::weight::{Extent, stacks_with};
 
-/// Making a text takes at least one over this of what the call takes that finds that nobody listens.
-const MADE: u64 = 3;
-
 pub(super) const RULE: Rule = Rule {
     code: "SP603",
     name: "log messages made for nobody",
@@ -50,18 +47,47 @@ fn check(context: &Context<'_>) -> Verdict {
     let written = context
         .functions_named("logging/__init__.py", &["Logger._log", "Logger.handle", "Logger.makeRecord"]);
     let writes = stacks_with(context.tables, &written);
-    let mut drafts = Vec::new();
+    let mut functions = Vec::<(FunctionId, Vec<Calls>)>::new();
     for (caller, atoms) in callers(context, &methods, None, false) {
         // What is written is wanted.
         let is_written = atoms
             .iter()
             .filter_map(|at| context.weight.atoms().get(*at as usize))
             .any(|atom| writes.get(slowpath_profile::ids::Id::index(atom.stack)) == Some(&true));
-        if !is_written {
-            drafts.push(draft(context, caller, atoms));
+        if is_written {
+            continue;
+        }
+        let calls = Calls::of(context, caller, atoms);
+        match functions.iter_mut().find(|(function, _)| *function == caller.function) {
+            Some((_, known)) => known.push(calls),
+            None => functions.push((caller.function, vec![calls])),
         }
     }
-    Verdict::of(drafts)
+    Verdict::of(functions.into_iter().map(|(_, calls)| draft(context, calls)).collect())
+}
+
+/// The calls of loggers on one line that wrote nothing.
+struct Calls {
+    caller: Caller,
+    /// In the logger, and on the line.
+    atoms: Vec<u32>,
+    /// Samples in the logger.
+    called: u64,
+    /// Samples on the line itself.
+    here: u64,
+    /// Those of them in which the text was made.
+    made: u64,
+}
+
+impl Calls {
+    fn of(context: &Context<'_>, caller: Caller, mut atoms: Vec<u32>) -> Self {
+        let called = context.weight.count(&atoms);
+        let own = own_line(context, caller);
+        let (here, made) = (context.weight.count(&own), made(context, caller));
+        atoms.extend(own);
+        atoms.sort_unstable();
+        Self { caller, atoms, called, here, made }
+    }
 }
 
 /// Samples on the line of a caller that make the text: those at other instructions than finding the logger
@@ -103,16 +129,16 @@ fn ask_once() -> Fix {
     )
 }
 
-fn draft(context: &Context<'_>, caller: Caller, mut atoms: Vec<u32>) -> Draft {
-    let called = context.weight.count(&atoms);
-    let own = own_line(context, caller);
-    let is_made = made(context, caller) * MADE >= called;
-    atoms.extend(own.iter().copied());
-    atoms.sort_unstable();
-    let function: FunctionId = caller.function;
-    let place = context.place(function, caller.line.map_or_else(Span::default, Span::of_line));
+/// One finding for all lines of a function.
+fn draft(context: &Context<'_>, mut lines: Vec<Calls>) -> Draft {
+    lines.sort_by_key(|calls| std::cmp::Reverse(calls.called + calls.here));
+    let sum = |part: fn(&Calls) -> u64| lines.iter().map(part).sum::<u64>();
+    let (called, here) = (sum(|calls| calls.called), sum(|calls| calls.here));
+    // Making a text takes longer than finding that nobody listens.
+    let is_made = sum(|calls| calls.made) >= called;
+    let of_line =
+        |Caller { function, line }| context.place(function, line.map_or_else(Span::default, Span::of_line));
     let mut draft = Draft {
-        about: format!("log messages in {} of {}", place.function, place.file),
         title: if is_made {
             "log messages are made here and written nowhere".into()
         } else {
@@ -123,25 +149,24 @@ fn draft(context: &Context<'_>, caller: Caller, mut atoms: Vec<u32>) -> Draft {
         fix: if is_made { pass_arguments() } else { ask_once() },
         ..Draft::default()
     };
-    let here = context.weight.count(&own);
     draft.because(
         EvidenceLevel::Writer,
         format!(
             "in {called} samples the program was in the logger, which wrote none of it; {here} are on the line itself"
         ),
     );
-    draft.causes.push(Cause {
-        place: place.clone(),
-        how: "the call of the logger".into(),
-        ..Cause::default()
-    });
-    draft.charges.push(Charge {
-        extent: Extent::Atoms(atoms),
+    if let Some(most) = lines.first() {
+        let place = of_line(most.caller);
+        draft.about = format!("log messages in {} of {}", place.function, place.file);
+        draft.causes.push(Cause { place, how: "the call of the logger".into(), ..Cause::default() });
+    }
+    draft.charges.extend(lines.into_iter().map(|calls| Charge {
+        extent: Extent::Atoms(calls.atoms),
         cost: Cost::Key("idiom.logging"),
         weight: 1.0,
-        place,
+        place: of_line(calls.caller),
         expression: "log.debug(…)".into(),
         state: "the level is switched off".into(),
-    });
+    }));
     draft
 }

@@ -2,11 +2,22 @@
 
 use super::idiom::{self, Idiom};
 use crate::context::Context;
-use crate::rule::{Page, Rule, Verdict, everywhere, fix};
+use crate::rule::{Draft, Page, Rule, Verdict, everywhere, fix};
 
-/// What programs call.
-const FUNCTIONS: &[&str] =
-    &["_compile", "compile", "findall", "finditer", "fullmatch", "match", "search", "split", "sub", "subn"];
+/// What programs call; `match` is called `prefixmatch` since 3.15.
+const FUNCTIONS: &[&str] = &[
+    "_compile",
+    "compile",
+    "findall",
+    "finditer",
+    "fullmatch",
+    "match",
+    "prefixmatch",
+    "search",
+    "split",
+    "sub",
+    "subn",
+];
 
 const OVERFLOW: Idiom = Idiom {
     key: "idiom.re_overflow",
@@ -68,11 +79,16 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Verdict {
-    let mut drafts = Vec::new();
-    for idiom in [&OVERFLOW, &FUNCTION] {
-        if let Verdict::Found(found) = idiom::check(context, idiom) {
-            drafts.extend(found);
-        }
-    }
+    let found = |idiom| match idiom::check(context, idiom) {
+        Verdict::Found(drafts) => drafts,
+        _ => Vec::new(),
+    };
+    let (mut drafts, look_ups) = (found(&OVERFLOW), found(&FUNCTION));
+    // Where patterns are compiled, that they are looked up first is no news.
+    let places =
+        |draft: &Draft| -> Vec<_> { draft.charges.iter().map(|charge| charge.place.clone()).collect() };
+    let compiled: Vec<_> = drafts.iter().flat_map(places).collect();
+    let others = look_ups.into_iter().filter(|draft| !places(draft).iter().any(|it| compiled.contains(it)));
+    drafts.extend(others);
     Verdict::of(drafts)
 }

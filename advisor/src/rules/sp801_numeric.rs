@@ -1,6 +1,6 @@
 //! SP801: arithmetic on plain numbers in a loop.
 
-use slowpath_profile::evidence::{CodeEvidence, OpFamily, Value};
+use slowpath_profile::evidence::{CodeEvidence, OpFamily, Operand, OperandRole, Value};
 use slowpath_profile::finding::EvidenceLevel;
 use slowpath_profile::tables::is_library;
 
@@ -54,13 +54,17 @@ fn check(context: &Context<'_>) -> Verdict {
 fn is_numeric(context: &Context<'_>, hot: &HotSite<'_>) -> bool {
     let form = hot.site.form();
     let typed = form.ends_with("_INT") || form.ends_with("_FLOAT") || form.ends_with("_RANGE");
-    let numbers = hot.site.operands.iter().any(|operand| match operand.value {
-        Value::Instance(ty) => context.ty(ty).is_some_and(|ty| ty.name == "int" || ty.name == "float"),
+    let is_one_of = |operand: &Operand, names: &[&str]| match operand.value {
+        Value::Instance(ty) => context.ty(ty).is_some_and(|ty| names.contains(&ty.name.as_str())),
         _ => false,
-    });
+    };
+    let numbers = hot.site.operands.iter().any(|operand| is_one_of(operand, &["int", "float"]));
+    // Before 3.11 no form tells that a list is asked for an item by its number.
+    let in_role = |role, names| hot.site.operands_as(role).any(|operand| is_one_of(operand, names));
+    let item = in_role(OperandRole::Left, &["list", "tuple"]) && in_role(OperandRole::Right, &["int"]);
     match hot.site.family {
         OpFamily::BinaryOp | OpFamily::Compare => typed || numbers,
-        OpFamily::Subscript | OpFamily::StoreSubscript => typed,
+        OpFamily::Subscript | OpFamily::StoreSubscript => typed || item,
         _ => false,
     }
 }

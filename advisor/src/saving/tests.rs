@@ -15,6 +15,20 @@ fn claim(finding: usize, atoms: &[u32]) -> Claim {
     Claim { finding, atoms: atoms.to_vec(), ratio: 0, weight: 1.0, everything: false }
 }
 
+fn same(model: Ratio) -> Models {
+    Models { instructions: model, everything: model }
+}
+
+/// Instructions, and nothing around them.
+fn estimate(
+    weight: &Weight,
+    claims: &[Claim],
+    ratios: &[Ratio],
+    findings: usize,
+) -> (Vec<Saving>, Option<Saving>) {
+    estimate_with(same(Ratio::new(1.0, 1.0, 1.0)), weight, claims, ratios, findings)
+}
+
 const TWICE: Ratio = Ratio::new(2.0, 1.8, 2.2);
 
 #[test]
@@ -27,6 +41,29 @@ fn half_of_what_takes_twice_as_long() {
     assert!((saving.ceiling - 0.4).abs() < 1e-9 && (saving.ratio - 2.0).abs() < 1e-9);
     assert_eq!(joint.map(|joint| joint.share), Some(saving.share));
     assert_eq!(estimate(&weight, &[claim(0, &[0])], &[TWICE], 1).0[0], saving, "the seed is fixed");
+}
+
+#[test]
+fn a_model_is_a_source_of_doubt() {
+    let weight = weight(&[4000, 6000]);
+    let [plain, modelled] = [Ratio::new(1.0, 1.0, 1.0), Ratio::new(1.2, 0.8, 1.8)]
+        .map(|model| estimate_with(same(model), &weight, &[claim(0, &[0])], &[TWICE], 1).0[0]);
+    assert!((modelled.share - (1.0 - 0.8_f64.powf(1.2))).abs() < 0.01, "{modelled:?}");
+    assert!(modelled.low < plain.low && modelled.high > plain.high, "{modelled:?}");
+    let high = estimate_with(same(Ratio::new(9.0, 9.0, 9.0)), &weight, &[claim(0, &[0])], &[TWICE], 1).0[0];
+    assert!(high.share > high.ceiling && high.high < 1.0, "neighbours gain, too: {high:?}");
+    assert_eq!((in_a_program(-0.3, 2.0), in_a_program(0.0, 2.0)), (-0.3, 0.0));
+}
+
+#[test]
+fn what_slows_everything_has_a_model_of_its_own() {
+    let weight = weight(&[5000, 5000]);
+    let models = Models { instructions: Ratio::new(1.0, 1.0, 1.0), everything: Ratio::new(2.0, 2.0, 2.0) };
+    let everything = Claim { everything: true, ..claim(0, &[0, 1]) };
+    let (each, joint) = estimate_with(models, &weight, &[everything, claim(1, &[0])], &[TWICE], 2);
+    assert!((each[0].share - 0.75).abs() < 0.02, "{each:?}");
+    assert!((each[1].share - 0.25).abs() < 0.02, "{each:?}");
+    assert!(joint.is_some_and(|joint| joint.share > each[0].share), "{joint:?}");
 }
 
 #[test]

@@ -98,7 +98,8 @@ fn cause_of(code: &str, family: OpFamily, role: OperandRole, ty: TypeFacts, meth
     let mut case = Case::new(14);
     let init = case.function("shop/item.py:Item.__init__");
     case.function(&format!("other.py:{method}"));
-    case.function(&format!("shop/item.py:{method}"));
+    let runs = format!("shop/item.py:{method}");
+    case.sample(&["app.py:<module>", "shop/cart.py:total", &runs], Running, 50);
     let ty = case.ty(TypeFacts { defined_in: Some(init), ..ty });
     let receiver = vec![operand(role, Value::Instance(ty), LOOKS)];
     case.site("shop/cart.py:total", 20, generic(family, "x", "LOAD_ATTR", receiver), 400);

@@ -2,7 +2,7 @@ use slowpath_profile::ThreadState::{Idle, Running, WaitingForGil};
 use slowpath_profile::evidence::{OpFamily, OperandRole, Value};
 
 use super::{found, silent};
-use crate::testing::{Case, LOOKS, healthy, operand};
+use crate::testing::{Case, LOOKS, generic, healthy, operand};
 
 const COPY: &str = "/usr/lib/python3.13/copy.py:deepcopy";
 
@@ -19,7 +19,7 @@ fn sp605_blames_the_line_of_the_program() {
         let finding =
             found(&program(minor, &["app.py:<module>", "shop.py:order", COPY], 200).advise(), "SP605");
         assert_eq!(finding.causes[0].place.function, "order");
-        assert!(finding.saving.high < 0.33, "{:?}", finding.saving);
+        assert!((0.2..0.4).contains(&finding.saving.share), "{:?}", finding.saving);
     }
     let little = program(13, &["app.py:<module>", "shop.py:order", COPY], 3).advise();
     assert!(little.findings.is_empty(), "three samples are no finding");
@@ -42,6 +42,15 @@ fn sp606_does_not_charge_the_block() {
     let mut case = program(13, &["app.py:<module>", "shop.py:tag", enter], 100);
     case.sample(&["app.py:<module>", "shop.py:tag", enter, "shop.py:connect"], Running, 300);
     assert_eq!(found(&case.advise(), "SP606").samples, 100);
+}
+
+#[test]
+fn the_line_with_most_samples_is_the_first_cause() {
+    let mut case = program(14, &["app.py:<module>", "shop.py:order@31", COPY], 20);
+    case.sample(&["app.py:<module>", "shop.py:order@33", COPY], Running, 180);
+    let finding = found(&case.advise(), "SP605");
+    assert_eq!(finding.causes[0].place.line, Some(33));
+    assert_eq!(finding.hurts[0].place.line, Some(33));
 }
 
 #[test]
@@ -71,6 +80,30 @@ fn sp603_tells_a_text_that_is_made_from_one_that_is_at_hand() {
 }
 
 #[test]
+fn sp603_is_one_finding_for_a_function() {
+    let debug = "/usr/lib/python3.13/logging/__init__.py:Logger.debug";
+    let mut case = program(13, &["app.py:<module>", "shop.py:book", debug], 100);
+    case.sample(&["app.py:<module>", "shop.py:book@7", debug], Running, 100);
+    let findings = case.advise();
+    let all: Vec<_> = findings.findings.iter().filter(|it| it.rule == "SP603").collect();
+    assert_eq!(all.len(), 1, "{all:#?}");
+    assert_eq!(all[0].hurts.len(), 2);
+}
+
+#[test]
+fn sp607_says_once_that_patterns_are_compiled() {
+    let looked_up = ["app.py:<module>", "shop.py:parse", "/usr/lib/python3.13/re/__init__.py:_compile"];
+    let mut case = program(13, &looked_up, 200);
+    found(&case.clone().advise(), "SP607");
+    let compiled = [&looked_up[..], &["/usr/lib/python3.13/re/_compiler.py:compile"]].concat();
+    case.sample(&compiled, Running, 200);
+    let findings = case.advise();
+    let titles: Vec<&str> =
+        findings.findings.iter().filter(|it| it.rule == "SP607").map(|it| it.title.as_str()).collect();
+    assert_eq!(titles, ["regular expressions are compiled while the program runs"]);
+}
+
+#[test]
 fn what_a_library_does_in_the_name_of_the_program_is_not_blamed_on_it() {
     let compile = "/usr/lib/python3.13/re/__init__.py:_compile";
     let matches = "/usr/lib/python3.13/re/__init__.py:match";
@@ -91,7 +124,7 @@ fn sp701_needs_more_than_the_usual_share() {
         case.advise()
     };
     found(&collecting(300), "SP701");
-    silent(&collecting(20), "SP701");
+    silent(&collecting(80), "SP701");
 }
 
 #[test]
@@ -116,6 +149,92 @@ fn sp703_wants_one_long_call() {
         short.sample(&["app.py:<module>"], Running, 2);
     }
     silent(&short.advise(), "SP703");
+}
+
+/// A function that takes an item, and handles what that raises: samples at the item, at the name of the
+/// exception, behind it in the handler, and at `lost` in code that runs in any case.
+fn lookup(minor: u8, item: u64, named: u64, handled: u64, after: u64) -> Case {
+    let mut case = Case::new(minor);
+    let site = |family, name: &str| healthy(family, name, "", Vec::new());
+    case.site("shop.py:rank", 2, site(OpFamily::Subscript, ""), item);
+    if minor == 11 {
+        case.site("shop.py:rank", 3, site(OpFamily::Catch, ""), 0);
+    }
+    if minor < 12 {
+        case.site("shop.py:rank", 3, site(OpFamily::LoadGlobal, "KeyError"), named);
+        case.site("shop.py:rank", 4, site(OpFamily::Other, ""), handled);
+        case.site("shop.py:rank", 3, site(OpFamily::Reraise, ""), 0);
+    }
+    case.site("shop.py:rank", 5, site(OpFamily::Other, ""), after);
+    if minor >= 12 {
+        case.site("shop.py:rank", 3, site(OpFamily::Catch, ""), 0);
+        case.site("shop.py:rank", 3, site(OpFamily::LoadGlobal, "KeyError"), named);
+        case.site("shop.py:rank", 4, site(OpFamily::Other, ""), handled);
+    }
+    case.sample(&["app.py:<module>"], Running, 300);
+    case
+}
+
+#[test]
+fn sp601_charges_raising_and_handling() {
+    for minor in 8..=15 {
+        let finding = found(&lookup(minor, 200, 40, 60, 30).advise(), "SP601");
+        let lines: Vec<_> = finding.hurts.iter().map(|hurt| hurt.place.line.unwrap_or_default()).collect();
+        match minor {
+            // Where a handler ends is not known before 3.11; what it costs tells little of what raised.
+            8..=10 => assert_eq!((lines.as_slice(), finding.samples), (&[2, 3][..], 240), "3.{minor}"),
+            _ => assert_eq!((lines.as_slice(), finding.samples), (&[2, 4, 3][..], 300), "3.{minor}"),
+        }
+        assert_eq!(finding.causes[0].place.line, Some(3), "3.{minor}");
+    }
+}
+
+#[test]
+fn sp601_is_silent_where_nothing_is_raised() {
+    for minor in 8..=15 {
+        silent(&lookup(minor, 200, 0, 0, 100).advise(), "SP601");
+    }
+    // Raised now and then: not what takes the time of the item.
+    let finding = lookup(13, 2000, 10, 40, 100).advise();
+    assert_eq!(found(&finding, "SP601").hurts[0].place.line, Some(4));
+}
+
+/// A partial that is called, with this said of it.
+fn partial(minor: u8, note: &str) -> Case {
+    let mut case = Case::new(minor);
+    let ty = case.builtin("partial");
+    let mut callee = operand(OperandRole::Callee, Value::Instance(ty), LOOKS);
+    callee.note = note.into();
+    case.site("signal.py:fold", 7, healthy(OpFamily::Call, "", "CALL_NON_PY_GENERAL", vec![callee]), 300);
+    case.sample(&["app.py:<module>"], Running, 300);
+    case
+}
+
+#[test]
+fn sp403_knows_partials_that_bind_keywords_on_every_version() {
+    for minor in 8..=15 {
+        assert_eq!(found(&partial(minor, "binds keywords").advise(), "SP403").hurts[0].place.line, Some(7));
+        silent(&partial(minor, "").advise(), "SP403");
+    }
+}
+
+#[test]
+fn sp801_counts_items_of_lists_where_no_form_tells_of_them() {
+    let vectors = |container: &str| {
+        let mut case = Case::new(9);
+        let [ty, int, float] = [container, "int", "float"].map(|name| case.builtin(name));
+        let of = |role, ty| operand(role, Value::Instance(ty), LOOKS);
+        let item = || vec![of(OperandRole::Left, ty), of(OperandRole::Right, int)];
+        case.site("v.py:dot", 3, generic(OpFamily::Iterate, "", "FOR_ITER", Vec::new()), 90);
+        for _ in 0..2 {
+            case.site("v.py:dot", 4, generic(OpFamily::Subscript, "", "BINARY_SUBSCR", item()), 80);
+        }
+        let both = vec![of(OperandRole::Left, float), of(OperandRole::Right, float)];
+        case.site("v.py:dot", 4, generic(OpFamily::BinaryOp, "*", "BINARY_MULTIPLY", both), 60);
+        case.advise()
+    };
+    found(&vectors("list"), "SP801");
+    silent(&vectors("dict"), "SP801");
 }
 
 #[test]

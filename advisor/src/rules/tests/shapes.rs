@@ -1,7 +1,7 @@
 use slowpath_profile::ThreadState::Running;
 use slowpath_profile::evidence::{
-    AttributeHooks, AttributeKind, Construction, InstanceDict, OpFamily, OperandRole, Site, StoreKind,
-    TypeFacts, TypeRef, Value, VersionTag,
+    AttributeHooks, AttributeKind, Construction, InstanceDict, OpFamily, Operand, OperandRole, SharedKeys,
+    Site, StoreKind, TypeFacts, TypeRef, Value, VersionTag,
 };
 use slowpath_profile::finding::Findings;
 
@@ -77,6 +77,19 @@ fn sp203_follows_the_version() {
 }
 
 #[test]
+fn a_name_that_did_not_fit_in_is_no_dict_that_was_touched() {
+    // Objects that were looked at hold it in a dict; it is not among the shared names, of which there
+    // can be no more.
+    let mut late = with(AttributeKind::Missing, true);
+    late.attributes[0].in_shared_keys = false;
+    late.keys = Some(SharedKeys { entries: 29, usable: 0, ..SharedKeys::default() });
+    for dict in [InstanceDict::Values, InstanceDict::Shared] {
+        assert_eq!(row("SP203", store(late.clone(), dict)), "-----", "{dict:?}");
+    }
+    assert_eq!(row("SP204", store(late, InstanceDict::Values)), "yyyyy");
+}
+
+#[test]
 fn sp303_knows_hooks() {
     let hooked = |hooks| TypeFacts { hooks, ..with(AttributeKind::Missing, true) };
     let get = AttributeHooks { getattribute: true, ..AttributeHooks::default() };
@@ -128,6 +141,42 @@ fn sp201_wants_classes_in_turn() {
     assert_eq!(row("SP201", |minor| shapes(minor, false).advise()), "-----");
     silent(&shapes(15, true).with_jit().advise(), "SP201");
     silent(&shapes(10, true).advise(), "SP201");
+}
+
+/// Four classes at one place; of so many pairs of objects in a row, so many were of different classes.
+fn four_classes(
+    minor: u8,
+    pairs: u32,
+    differed: u32,
+    site: fn(OpFamily, &str, &str, Vec<Operand>) -> Site,
+) -> Case {
+    let mut case = Case::new(minor);
+    let met = ["Circle", "Square", "Ring", "Line"].map(|name| {
+        let attributes = vec![attribute("x", AttributeKind::Missing)];
+        let ty = case.ty(TypeFacts { attributes, ..class("shop", name) });
+        operand(OperandRole::Receiver, Value::Instance(ty), LOOKS / 4)
+    });
+    let site = site(OpFamily::LoadAttr, "x", "LOAD_ATTR_INSTANCE_VALUE", met.into());
+    let site = Site { class_pairs: pairs, class_pairs_differed: differed, ..site };
+    case.site("shop/area.py:area", 9, site, 400);
+    case.sample(&["app.py:<module>"], Running, 600);
+    case
+}
+
+#[test]
+fn sp201_asks_the_objects_where_compiled_code_hides_its_caches() {
+    // In compiled code the cache stays as it was, right for one of the classes.
+    found(&four_classes(15, 12, 9, healthy).with_jit().advise(), "SP201");
+    silent(&four_classes(15, 12, 1, healthy).with_jit().advise(), "SP201");
+    silent(&four_classes(15, 2, 2, healthy).with_jit().advise(), "SP201");
+    silent(&four_classes(15, 12, 9, healthy).advise(), "SP201");
+    // Counters of code that runs now and then in the interpreter tell nothing of the rest.
+    silent(&four_classes(15, 12, 0, disturbed).with_jit().advise(), "SP201");
+    silent(&four_classes(15, 0, 0, disturbed).with_jit().advise(), "SP201");
+    // Groups that change so often that a cache is hardly ever right would show in pairs.
+    silent(&four_classes(13, 12, 1, disturbed).advise(), "SP201");
+    found(&four_classes(13, 12, 9, disturbed).advise(), "SP201");
+    found(&four_classes(13, 0, 0, disturbed).advise(), "SP201");
 }
 
 #[test]
