@@ -81,6 +81,12 @@ pub(crate) enum Command {
     Check(Box<CheckArgs>),
     /// Measure what fixing a finding saves: the program before and after, in turn
     Verify(Box<VerifyArgs>),
+    /// Measure what lost optimizations cost on an interpreter of this machine, for better predictions
+    Calibrate {
+        /// The interpreter, as a path or by name; it is busy for about 20 s
+        #[arg(default_value = "python3")]
+        python: OsString,
+    },
     /// Print the manual page of a rule, or all rules
     Explain {
         /// Code of a rule or id of a finding: SP301
@@ -382,9 +388,19 @@ mod tests {
         let mut command = Cli::command().term_width(100);
         command.build();
         let mut text = command.render_help().to_string();
-        for name in
-            ["run", "attach", "advise", "check", "verify", "explain", "dump", "report", "diff", "doctor"]
-        {
+        for name in [
+            "run",
+            "attach",
+            "advise",
+            "check",
+            "verify",
+            "calibrate",
+            "explain",
+            "dump",
+            "report",
+            "diff",
+            "doctor",
+        ] {
             let sub = command.find_subcommand_mut(name).expect("listed above");
             text += &format!("\n===== {name}\n{}", sub.render_help());
         }

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args;
+mod calibration;
 mod commands;
 mod failure;
 mod format;

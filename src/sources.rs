@@ -9,9 +9,11 @@ use slowpath_profile::Source;
 use slowpath_profile::file::FileError;
 use slowpath_profile::finding::Findings;
 
-/// Judges a profile, with the words of the sources where they can be read.
+/// Judges a profile, with the words of the sources where they can be read, and with the costs of the
+/// interpreters where they were measured.
 pub(crate) fn advise(source: &mut dyn Source) -> Result<Findings, FileError> {
-    slowpath_advisor::advise_with(source, &|file| read(&find(file)?))
+    let calibrations = crate::calibration::of(source);
+    slowpath_advisor::advise_with(source, &|file| read(&find(file)?), &calibrations)
 }
 
 /// Where a file is that ran. If it ran elsewhere, it may be below the working directory or a parent of

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 
 mod advise;
 mod attach;
+mod calibrate;
 mod check;
 mod completions;
 mod diff;
@@ -25,6 +26,7 @@ pub(crate) fn execute(cli: Cli) -> Result<u8, Failure> {
         Command::Attach(args) => attach::execute(&args, global),
         Command::Advise(args) => advise::execute(args, global),
         Command::Check(args) => check::execute(&args, global),
+        Command::Calibrate { python } => calibrate::execute(&python, global),
         Command::Verify(args) => verify::execute(&args, global),
         Command::Explain { code } => explain::execute(code.as_deref(), global),
         Command::Dump(args) => dump::execute(&args, global),

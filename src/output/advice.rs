@@ -89,14 +89,14 @@ fn block(out: &mut String, finding: &Finding, samples: u64, style: Style) {
             if at == 0 { line.split_at(finding.id.len().min(line.len())) } else { ("", line.as_str()) };
         let _ = writeln!(out, "{}{}", style.warn(code), style.strong(rest));
     }
-    let ceiling = format!(
-        "{}  ceiling {}, {} of {} samples",
+    let saving = format!(
+        "{}  {} of the time is spent there, {} of {} samples",
         interval(finding.saving),
         percent(finding.saving.ceiling),
         thousands(finding.samples),
         thousands(samples)
     );
-    labelled(out, "saves", &ceiling, style);
+    labelled(out, "saves", &saving, style);
     hurts(out, finding, style);
     causes(out, finding, style);
     for (at, reason) in finding.why.iter().enumerate() {
@@ -167,17 +167,30 @@ fn cause_line(cause: &Cause) -> String {
 
 fn fix(out: &mut String, finding: &Finding, style: Style) {
     labelled(out, "fix", &finding.fix.text, style);
-    let indent = indent(style);
     for line in &finding.fix.diff {
-        let text = format!(
-            "{:indent$}{}",
-            "",
-            super::text::cut_end(&escaped(line), style.width.saturating_sub(indent))
-        );
-        let _ = writeln!(out, "{}", if line.starts_with('-') { style.bad(&text) } else { style.good(&text) });
+        example(out, line, style);
     }
     if !finding.fix.risk.is_empty() {
         labelled(out, "risk", &finding.fix.risk, style);
+    }
+}
+
+/// A line of an example, `+` or `-` first. What does not fit goes on below its beginning.
+fn example(out: &mut String, line: &str, style: Style) {
+    let indent = indent(style);
+    let line = escaped(line);
+    let code = line.trim_start_matches(['+', '-']).trim_start();
+    let lead = line.len() - code.len();
+    let parts = folded(code, style.width.saturating_sub(indent + lead));
+    for (at, part) in parts.iter().enumerate() {
+        let start = if at == 0 { &line[..lead] } else { "" };
+        let text = format!("{:indent$}{start:lead$}{part}", "");
+        let text = match line.as_bytes().first() {
+            Some(b'-') => style.bad(&text),
+            Some(b'+') => style.good(&text),
+            _ => text,
+        };
+        let _ = writeln!(out, "{text}");
     }
 }
 

@@ -8,6 +8,7 @@ use crate::args::{ColorWhen, Global};
 use crate::failure::{Failure, reason};
 
 pub(crate) mod advice;
+pub(crate) mod calibration;
 pub(crate) mod check;
 pub(crate) mod diff;
 pub(crate) mod doctor;
