@@ -72,8 +72,10 @@ fn identify(python: &OsStr) -> Result<String, Failure> {
         match Target::attach(child.0.id(), Duration::ZERO) {
             Ok(found) => break found,
             Err(error) => {
-                let is_over = !matches!(child.0.try_wait(), Ok(None));
-                if is_over || begin.elapsed() > PATIENCE {
+                if !matches!(child.0.try_wait(), Ok(None)) {
+                    return Err(no_interpreter(python));
+                }
+                if begin.elapsed() > PATIENCE {
                     return Err(error.into());
                 }
             }
@@ -148,6 +150,15 @@ fn cannot_start(python: &OsStr, error: &io::Error) -> Failure {
         Exit::CannotAttach,
         format!("cannot start {}", python.to_string_lossy()),
         reason(error),
+        "name the interpreter that runs the program: slowpath calibrate .venv/bin/python",
+    )
+}
+
+fn no_interpreter(python: &OsStr) -> Failure {
+    Failure::new(
+        Exit::CannotAttach,
+        format!("{} is no Python interpreter", python.to_string_lossy()),
+        "it ended instead of running a program",
         "name the interpreter that runs the program: slowpath calibrate .venv/bin/python",
     )
 }
