@@ -90,8 +90,8 @@ fn ids_out_of_range_are_named() {
     insta::assert_snapshot!(batch_complaint(&stack(None, 70)), @"stack frame 70, but there are 5");
     insta::assert_snapshot!(batch_complaint(&Batch { threads: vec![thread.clone()], ..Batch::default() }), @"name of a thread 900, but there are 6");
     insta::assert_snapshot!(batch_complaint(&Batch { renamed: vec![(9, Thread::default())], ..Batch::default() }), @"renamed thread 9, but there are 1");
-    insta::assert_snapshot!(batch_complaint(&sample(3, None)), @"the recording is damaged at byte 470: sample thread 3, but there are 1");
-    insta::assert_snapshot!(batch_complaint(&sample(0, Some(StackId(u32::MAX)))), @"the recording is damaged at byte 470: sample stack 4294967295, but there are 5");
+    insta::assert_snapshot!(batch_complaint(&sample(3, None)), @"the recording is damaged at byte 472: sample thread 3, but there are 1");
+    insta::assert_snapshot!(batch_complaint(&sample(0, Some(StackId(u32::MAX)))), @"the recording is damaged at byte 472: sample stack 4294967295, but there are 5");
     assert_eq!(batch_complaint(&sample(0, Some(StackId(4)))), "");
     // Five stacks exist, so the next is 5 and has no parent 6 before it.
     insta::assert_snapshot!(complaint(&with_chunk(chunk::BATCH, &[0, 0, 0, 1, 6, 0], b"")), @"stack 5 has a parent 6 before it");
