@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use slowpath_profile::evidence::ProcessEvidence;
 use slowpath_profile::file::FileError;
 use slowpath_profile::{Meta, Process, Sample, Source, Stats, Tables, Thread};
 use slowpath_sampler::session::Progress;
@@ -100,6 +101,9 @@ impl Source for WithBar<'_> {
     fn threads(&self) -> &[Thread] {
         self.source.threads()
     }
+    fn evidence(&self) -> &[ProcessEvidence] {
+        self.source.evidence()
+    }
     fn for_each_sample(&mut self, each: &mut dyn FnMut(&Sample)) -> Result<(), FileError> {
         let (bar, mut count) = (&self.bar, 0_u64);
         bar.set_position(0);
@@ -110,5 +114,19 @@ impl Source for WithBar<'_> {
             }
             each(sample);
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_hides_nothing_of_a_source() {
+        let mut profile = slowpath_profile::testing::ProfileBuilder::new().build();
+        profile.evidence.push(ProcessEvidence::default());
+        let processes = profile.processes.len();
+        let source = WithBar::new(&mut profile, "writing".into());
+        assert_eq!((source.evidence().len(), source.processes().len()), (1, processes));
     }
 }
