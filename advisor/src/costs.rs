@@ -93,8 +93,12 @@ impl Table {
         toml::from_str(text)
     }
 
+    fn part(&self, jit: bool) -> &BTreeMap<String, [f64; 3]> {
+        if jit { &self.jit } else { &self.off }
+    }
+
     fn ratio(&self, key: &str, jit: bool) -> Option<Ratio> {
-        let [median, low, high] = *if jit { &self.jit } else { &self.off }.get(key)?;
+        let [median, low, high] = *self.part(jit).get(key)?;
         Some(Ratio { median, low, high })
     }
 }
@@ -151,8 +155,7 @@ impl Costs {
     }
 
     fn is_calibrated(&self) -> bool {
-        let part = |own: &Arc<Table>| !if self.target.jit { &own.jit } else { &own.off }.is_empty();
-        self.own.as_ref().is_some_and(part)
+        self.own.as_ref().is_some_and(|own| !own.part(self.target.jit).is_empty())
     }
 
     /// Where ratios are from: `cost table 3.13, x86_64 (3.13.18 with PGO, n = 40)`.

@@ -319,8 +319,7 @@ fn is_starved(sample: &Sample, used_ns: Option<u64>) -> bool {
 
 /// The innermost frame of Python code; `None` if the runtime itself is at work.
 fn innermost(tables: &Tables, stack: StackId) -> Option<Frame> {
-    let node = tables.stacks.get(stack)?;
-    let frame = tables.frames.get(node.frame)?;
+    let frame = tables.leaf(stack)?;
     let function = tables.functions.get(frame.function)?;
     (function.kind == FunctionKind::Python).then_some(*frame)
 }

@@ -1,6 +1,6 @@
 //! What several rules share.
 
-use slowpath_profile::evidence::{Namespace, NamespaceRef, OpFamily, TypeFacts};
+use slowpath_profile::evidence::{Namespace, NamespaceRef, OpFamily, SharedKeys, TypeFacts};
 use slowpath_profile::finding::{Cause, EvidenceLevel, Place};
 use slowpath_profile::ids::Id;
 use slowpath_profile::{FunctionId, Span};
@@ -104,6 +104,11 @@ pub(super) fn refused<'c, 'a>(
         }
     }
     groups
+}
+
+/// The list of names that objects of a class share, if it has no room for the next one.
+pub(super) fn full_keys(ty: &TypeFacts) -> Option<SharedKeys> {
+    ty.keys.filter(|keys| keys.usable <= 1)
 }
 
 /// Whether objects hold the attribute of a site, and the list of names that they share does not.

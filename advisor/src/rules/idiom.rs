@@ -89,8 +89,7 @@ pub(super) fn callers(
 pub(super) fn own_line(context: &Context<'_>, caller: Caller) -> Vec<u32> {
     let atoms = context.weight.atoms().iter().enumerate();
     let here = atoms.filter(|(_, atom)| {
-        let leaf =
-            context.tables.stacks.get(atom.stack).and_then(|node| context.tables.frames.get(node.frame));
+        let leaf = context.tables.leaf(atom.stack);
         atom.process == context.process
             && atom.runs()
             && leaf.is_some_and(|frame| (frame.function, frame.span.line) == (caller.function, caller.line))

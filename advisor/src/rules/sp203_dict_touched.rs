@@ -4,7 +4,7 @@ use slowpath_profile::evidence::{InstanceDict, OpFamily, StoreKind};
 use slowpath_profile::finding::EvidenceLevel;
 use slowpath_profile::tables::is_library;
 
-use super::common::{Group, blame, charges, did_not_fit, need_sites, oracle_says, refused};
+use super::common::{Group, blame, charges, did_not_fit, full_keys, need_sites, oracle_says, refused};
 use crate::cause::{self, Wanted};
 use crate::context::{Context, HotSite};
 use crate::oracle::Reason;
@@ -54,7 +54,7 @@ fn check(context: &Context<'_>) -> Verdict {
 /// Where the shared list of names is full, a late attribute gave each object a dict of its own: that is
 /// SP204. On its way there an object has, for a moment, a dict that shares its values.
 fn is_late(group: &Group<'_, '_>) -> bool {
-    let Some(ty) = group.ty.filter(|ty| ty.keys.is_some_and(|keys| keys.usable <= 1)) else { return false };
+    let Some(ty) = group.ty.filter(|ty| full_keys(ty).is_some()) else { return false };
     let has_own = |hot: &HotSite<'_>| hot.site.operands.iter().any(|met| met.dict == InstanceDict::Own);
     group.reason == Reason::OwnDict
         || group.sites.iter().all(|(hot, _)| has_own(hot))

@@ -3,7 +3,7 @@
 use slowpath_profile::evidence::{InstanceDict, OpFamily, StoreKind};
 use slowpath_profile::finding::EvidenceLevel;
 
-use super::common::{Group, blame, charges, did_not_fit, need_sites, oracle_says, refused};
+use super::common::{Group, blame, charges, did_not_fit, full_keys, need_sites, oracle_says, refused};
 use crate::cause::{self, Wanted};
 use crate::context::Context;
 use crate::oracle::Reason;
@@ -74,7 +74,7 @@ fn check(context: &Context<'_>) -> Verdict {
 
 /// Whether there was no room for the name any more.
 fn is_full(group: &Group<'_, '_>) -> bool {
-    let Some(ty) = group.ty.filter(|ty| ty.keys.is_some_and(|keys| keys.usable <= 1)) else { return false };
+    let Some(ty) = group.ty.filter(|ty| full_keys(ty).is_some()) else { return false };
     group.sites.iter().any(|(hot, _)| did_not_fit(ty, hot))
 }
 
@@ -82,7 +82,7 @@ fn is_full(group: &Group<'_, '_>) -> bool {
 fn own_dicts(context: &Context<'_>) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for (at, ty) in context.types().filter(|(_, ty)| ty.inline_values) {
-        let Some(keys) = ty.keys.filter(|keys| keys.usable <= 1) else { continue };
+        let Some(keys) = full_keys(ty) else { continue };
         let sites = context.sites_of(&[OpFamily::StoreAttr]).filter(|hot| hot.meets(at));
         let own =
             sites.filter(|hot| hot.site.operands.iter().any(|operand| operand.dict == InstanceDict::Own));

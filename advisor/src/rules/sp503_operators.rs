@@ -3,7 +3,7 @@
 use slowpath_profile::evidence::{OpFamily, Site};
 use slowpath_profile::finding::{Cause, EvidenceLevel, Fix};
 use slowpath_profile::tables::is_library;
-use slowpath_profile::{FunctionId, Span, ThreadState};
+use slowpath_profile::{FunctionId, Span};
 
 use super::common::{Group, cause_in_class, charges, need_sites, oracle_says, refused};
 use crate::context::Context;
@@ -85,11 +85,7 @@ fn iterators(context: &Context<'_>) -> Vec<Draft> {
                     inner = Some(frame.function);
                     is_step
                 });
-                if called
-                    && atom.process == context.process
-                    && atom.state == ThreadState::Running
-                    && !atom.in_gc
-                {
+                if called && atom.process == context.process && atom.runs() {
                     atoms.push(u32::try_from(at).unwrap_or(u32::MAX));
                 }
             }
@@ -115,10 +111,8 @@ fn calling(context: &Context<'_>, function: FunctionId, atoms: &[u32]) -> u64 {
         .map(|sites| sites.map(|site| site.offset).collect())
         .unwrap_or_default();
     let is_calling = |atom: &u32| {
-        let leaf = context.weight.atoms().get(*atom as usize).map(|atom| atom.stack);
-        let node = leaf.and_then(|leaf| context.tables.stacks.get(leaf));
-        let frame = node.and_then(|node| context.tables.frames.get(node.frame));
-        frame.is_some_and(|frame| {
+        let atom = context.weight.atoms().get(*atom as usize);
+        atom.and_then(|atom| context.tables.leaf(atom.stack)).is_some_and(|frame| {
             frame.function != function || frame.instruction.is_some_and(|at| calls.contains(&at))
         })
     };

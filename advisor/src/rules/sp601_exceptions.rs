@@ -1,9 +1,9 @@
 //! SP601: exceptions as the normal way out.
 
+use slowpath_profile::Span;
 use slowpath_profile::evidence::{CodeEvidence, OpFamily, Site};
 use slowpath_profile::finding::{Cause, EvidenceLevel};
 use slowpath_profile::tables::is_library;
-use slowpath_profile::{Span, ThreadState};
 
 use super::common::need_sites;
 use super::idiom::{Caller, own_line};
@@ -99,10 +99,9 @@ fn ranges(context: &Context<'_>, code: &CodeEvidence) -> Vec<(u32, u32)> {
 fn handling(context: &Context<'_>, code: &CodeEvidence, ranges: &[(u32, u32)]) -> Vec<(u32, Vec<u32>)> {
     let mut found = Vec::<(u32, Vec<u32>)>::new();
     for (at, atom) in context.weight.atoms().iter().enumerate() {
-        let frame =
-            context.tables.stacks.get(atom.stack).and_then(|node| context.tables.frames.get(node.frame));
+        let frame = context.tables.leaf(atom.stack);
         let Some(frame) = frame.filter(|frame| frame.function == code.function) else { continue };
-        let runs = atom.process == context.process && atom.state == ThreadState::Running && !atom.in_gc;
+        let runs = atom.process == context.process && atom.runs();
         let (true, Some(offset)) = (runs, frame.instruction) else { continue };
         if !ranges.iter().any(|(first, end)| (*first..*end).contains(&offset)) {
             continue;

@@ -94,8 +94,7 @@ fn by_place(context: &Context<'_>, waiting: &[u32]) -> Vec<(Caller, Vec<u32>)> {
     let mut places = Vec::<(Caller, Vec<u32>)>::new();
     for at in waiting {
         let Some(atom) = context.weight.atoms().get(*at as usize) else { continue };
-        let leaf =
-            context.tables.stacks.get(atom.stack).and_then(|node| context.tables.frames.get(node.frame));
+        let leaf = context.tables.leaf(atom.stack);
         let function = leaf.map_or_else(|| Id::from_index(0), |frame| frame.function);
         let caller = Caller { function, line: leaf.and_then(|frame| frame.span.line) };
         match places.iter_mut().find(|(known, _)| *known == caller) {

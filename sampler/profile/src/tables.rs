@@ -186,6 +186,11 @@ impl Tables {
         (self.stacks.len() < MAX_STACKS).then(|| self.stacks.intern(node))
     }
 
+    /// The innermost frame of a stack.
+    pub fn leaf(&self, stack: StackId) -> Option<&Frame> {
+        self.frames.get(self.stacks.get(stack)?.frame)
+    }
+
     /// The frames of a stack from the leaf to the root.
     pub fn frames_of(&self, stack: StackId) -> impl Iterator<Item = FrameId> + '_ {
         let mut next = Some(stack);
