@@ -40,7 +40,7 @@ pub(super) fn find(args: &VerifyArgs, before: &Start, global: Global) -> Result<
             Failure::usage(format!("there is no finding {wanted} in {place}"), why, fix)
         }
         None => {
-            let fix = "name one of them, or the recording that has it: --from FILE.slowpath";
+            let fix = "let the program run longer, or name the recording that has it: --from FILE.slowpath";
             Failure::new(Exit::Inconclusive, format!("there is no finding {wanted} in this run"), why, fix)
         }
     })
@@ -90,7 +90,8 @@ fn listed(findings: &Findings) -> String {
         0 if findings.samples == 0 => {
             "nothing was sampled: the program ended too early, or is not Python".into()
         }
-        0 => "nothing was found".into(),
+        // Of a program that ends in half a second too little is seen to find anything.
+        0 => format!("nothing was found in {} samples", findings.samples),
         more if more > LISTED => {
             format!("found were {} and {} more", ids[..LISTED].join(", "), more - LISTED)
         }
@@ -139,7 +140,7 @@ mod tests {
         let mut many = findings();
         many.minor.extend(vec![many.minor[0].clone(); 4]);
         assert!(listed(&many).ends_with("and 2 more"));
-        assert_eq!(listed(&Findings { samples: 9, ..Findings::default() }), "nothing was found");
+        assert_eq!(listed(&Findings { samples: 9, ..Findings::default() }), "nothing was found in 9 samples");
         assert!(listed(&Findings::default()).starts_with("nothing was sampled"));
     }
 }
