@@ -15,9 +15,11 @@ use slowpath_sampler::options::{Rate, SampleOptions, ThreadFilter};
 use crate::format::{DiffFormat, Format};
 
 mod check;
+mod top;
 mod verify;
 
 pub(crate) use check::{CheckArgs, Form, FormArgs, GateArgs};
+pub(crate) use top::{TopArgs, ViewArgs};
 pub(crate) use verify::{ChangeArgs, Clock, VerifyArgs};
 
 const STYLES: Styles = Styles::styled()
@@ -67,6 +69,14 @@ pub(crate) enum ColorWhen {
     Auto,
     Always,
     Never,
+    /// Always, with the sixteen colours of the terminal
+    #[value(name = "16")]
+    Ansi16,
+    /// Always, with the 256 of xterm
+    #[value(name = "256")]
+    Ansi256,
+    /// Always, with all
+    Rgb,
 }
 
 #[derive(Debug, Subcommand)]
@@ -75,6 +85,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Profile a running process until Ctrl-C, the end of --duration or of the process
     Attach(AttachArgs),
+    /// Watch a process live: functions, source, instructions, advice, threads, flame graph
+    Top(Box<TopArgs>),
     /// Say what is slow, which code caused it and what a fix would save
     Advise(AdviseArgs),
     /// Fail if there is something new to fix: the gate for continuous integration
@@ -378,7 +390,7 @@ mod tests {
         for flag in ["--native", "--async", "--exact", "--cpu-budget=1%", "--mode=memory"] {
             assert!(Cli::try_parse_from(["slowpath", "attach", "1", flag]).is_err(), "{flag}");
         }
-        for command in ["top", "serve", "agent", "demo"] {
+        for command in ["serve", "agent", "demo"] {
             assert!(Cli::try_parse_from(["slowpath", command, "1"]).is_err(), "{command}");
         }
     }
@@ -391,6 +403,7 @@ mod tests {
         for name in [
             "run",
             "attach",
+            "top",
             "advise",
             "check",
             "verify",

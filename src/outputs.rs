@@ -194,20 +194,29 @@ pub(crate) fn write(
     source: &mut dyn Source,
     filter: &Filter,
 ) -> Result<Written, Failure> {
+    let mut source = WithBar::new(source, format!("writing {}", output.path.display()));
+    write_silently(output, format, &mut source, filter)
+}
+
+/// [`write`] without a word on the terminal.
+pub(crate) fn write_silently(
+    output: &mut Output,
+    format: Format,
+    source: &mut dyn Source,
+    filter: &Filter,
+) -> Result<Written, Failure> {
     let path = output.path.clone();
     let title = summary::title(source.processes());
-    let mut source = WithBar::new(source, format!("writing {}", path.display()));
     let result = output.write(|out| match format {
-        Format::Recording => copy(&mut source, out).map_err(ExportError::from),
+        Format::Recording => copy(source, out).map_err(ExportError::from),
         Format::Export(format) => {
             let options = ExportOptions { title, ..ExportOptions::default() };
             if *filter == Filter::default() {
-                return format.write(&mut source, &options, out);
+                return format.write(source, &options, out);
             }
-            format.write(&mut Filtered::new(&mut source, filter), &options, out)
+            format.write(&mut Filtered::new(source, filter), &options, out)
         }
     });
-    drop(source);
     let bytes = written(&path, result)?.unwrap_or(0);
     Ok(Written { path, format: format.name(), bytes })
 }

@@ -26,11 +26,7 @@ impl Program {
     /// Starts the program.
     pub(crate) fn start(command: &[OsString]) -> Result<Self, Failure> {
         let [name, arguments @ ..] = command else {
-            return Err(Failure::usage(
-                "no program given",
-                "nothing follows --",
-                "slowpath run -- python3 app.py",
-            ));
+            return Err(no_name());
         };
         let mut command = Command::new(name);
         command.args(arguments);
@@ -80,8 +76,18 @@ impl Program {
 
     /// Waits for its end and returns its exit code as a shell would name it.
     pub(crate) fn wait(mut self) -> io::Result<i32> {
+        self.collect()
+    }
+
+    /// The same for who still needs it.
+    pub(crate) fn collect(&mut self) -> io::Result<i32> {
         Ok(exit_code(self.child.wait()?))
     }
+}
+
+/// Nothing was said to be started.
+pub(crate) fn no_name() -> Failure {
+    Failure::usage("no program given", "nothing follows --", "slowpath run -- python3 app.py")
 }
 
 fn exit_code(status: ExitStatus) -> i32 {

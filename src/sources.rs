@@ -16,6 +16,12 @@ pub(crate) fn advise(source: &mut dyn Source) -> Result<Findings, FileError> {
     slowpath_advisor::advise_with(source, &|file| read(&find(file)?), &calibrations)
 }
 
+/// The lines of a file that ran, if it can be read here.
+pub(crate) fn lines(file: &str) -> Option<Vec<String>> {
+    let text = read(&find(file)?)?;
+    Some(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect())
+}
+
 /// Where a file is that ran. If it ran elsewhere, it may be below the working directory or a parent of
 /// it: the longest end of its path that is there is taken. Whether it is what ran is not decided here.
 fn find(file: &str) -> Option<PathBuf> {

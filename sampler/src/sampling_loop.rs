@@ -113,7 +113,8 @@ impl<'a> Loop<'a> {
                     break End::Stopped;
                 }
                 let counters = self.counters();
-                progress.publish(self.ticks, counters.samples, counters.dropped, self.schedule.missed());
+                let missed = self.schedule.missed();
+                progress.publish(now_ns, self.ticks, counters.samples, counters.dropped, missed);
             }
             if self.processes.is_empty() && self.candidates.is_empty() {
                 break End::TargetExited;

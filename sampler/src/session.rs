@@ -50,15 +50,17 @@ struct ProgressCounters {
     samples: AtomicU64,
     dropped: AtomicU64,
     missed: AtomicU64,
+    elapsed_ns: AtomicU64,
 }
 
 impl Progress {
     /// Publishes the counters of a session.
-    pub(crate) fn publish(&self, ticks: u64, samples: u64, dropped: u64, missed: u64) {
+    pub(crate) fn publish(&self, elapsed_ns: u64, ticks: u64, samples: u64, dropped: u64, missed: u64) {
         self.0.ticks.store(ticks, Ordering::Relaxed);
         self.0.samples.store(samples, Ordering::Relaxed);
         self.0.dropped.store(dropped, Ordering::Relaxed);
         self.0.missed.store(missed, Ordering::Relaxed);
+        self.0.elapsed_ns.store(elapsed_ns, Ordering::Relaxed);
     }
 
     /// Ticks served so far.
@@ -76,6 +78,10 @@ impl Progress {
     /// Ticks missed so far.
     pub fn missed(&self) -> u64 {
         self.0.missed.load(Ordering::Relaxed)
+    }
+    /// Nanoseconds from the beginning of the session to when these counters were published.
+    pub fn elapsed_ns(&self) -> u64 {
+        self.0.elapsed_ns.load(Ordering::Relaxed)
     }
 }
 

@@ -96,7 +96,8 @@ fn may_be_python(facts: &AccessFacts) -> bool {
     }
 }
 
-fn all_processes() -> Vec<u32> {
+/// All process ids that can be seen, in their order.
+pub(super) fn all_processes() -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
     let mut pids: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     pids.sort_unstable();

@@ -80,7 +80,7 @@ pub(super) fn attach_forwarding(program: &Program, children: bool) -> Result<Opt
 
 /// Tries until the program is ready to be read; `None` if it ends before. A wrapper that executes
 /// Python becomes Python; with `children`, one that starts it is passed over for what it starts.
-fn attach(program: &Program, children: bool) -> Result<Option<Target>, Failure> {
+pub(super) fn attach(program: &Program, children: bool) -> Result<Option<Target>, Failure> {
     let mut tree = ProcessTree::new(program.id());
     let mut seen = None;
     loop {

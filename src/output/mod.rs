@@ -39,7 +39,7 @@ impl Style {
 
     fn of(when: ColorWhen, terminal: bool, size: Option<(Width, terminal_size::Height)>) -> Self {
         let color = match when {
-            ColorWhen::Always => true,
+            ColorWhen::Always | ColorWhen::Ansi16 | ColorWhen::Ansi256 | ColorWhen::Rgb => true,
             ColorWhen::Never => false,
             // https://no-color.org: any value but the empty one.
             ColorWhen::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),

@@ -57,14 +57,7 @@ fn is_stacks_only(python: &str) -> bool {
 
 /// Build flags in parentheses, if any matters.
 pub(crate) fn flags(build: BuildFlags) -> String {
-    let names = [
-        (build.debug, "debug"),
-        (build.free_threaded, "free-threaded"),
-        (build.jit, "JIT"),
-        (build.tail_call, "tail-call"),
-        (build.static_link, "static"),
-    ];
-    let set: Vec<_> = names.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect();
+    let set = build.names();
     if set.is_empty() { String::new() } else { format!(" ({})", set.join(", ")) }
 }
 

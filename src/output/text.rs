@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 
 pub(crate) use slowpath_profile::export::printable as escaped;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+pub(crate) use slowpath_profile::text::{
+    bytes, columns, counted, cut_end, cut_start, hertz, percent, seconds, thousands,
+};
 
 /// Colours and width of the place that text goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,40 +44,6 @@ impl Style {
     }
 }
 
-/// Columns that `text` takes.
-pub(crate) fn columns(text: &str) -> usize {
-    text.width()
-}
-
-/// `text` cut at its end to `width` columns.
-pub(crate) fn cut_end(text: &str, width: usize) -> String {
-    if columns(text) <= width {
-        return text.to_owned();
-    }
-    let kept = take_columns(text.chars(), width.saturating_sub(1));
-    kept.into_iter().chain((width > 0).then_some('…')).collect()
-}
-
-/// `text` cut at its beginning to `width` columns: of a path, the end tells more.
-pub(crate) fn cut_start(text: &str, width: usize) -> String {
-    if columns(text) <= width {
-        return text.to_owned();
-    }
-    let mut kept = take_columns(text.chars().rev(), width.saturating_sub(1));
-    kept.extend((width > 0).then_some('…'));
-    kept.into_iter().rev().collect()
-}
-
-fn take_columns(chars: impl Iterator<Item = char>, width: usize) -> Vec<char> {
-    let mut used = 0;
-    chars
-        .take_while(|c| {
-            used += c.width().unwrap_or(0);
-            used <= width
-        })
-        .collect()
-}
-
 /// Breaks `text` at spaces into lines of at most `width` columns; all but the first are indented.
 pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {
     let mut out = String::new();
@@ -95,69 +63,6 @@ pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {
     out
 }
 
-/// `1234567` as `1,234,567`.
-pub(crate) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// `n` and the noun, with a plural s unless it is one.
-pub(crate) fn counted(n: u64, noun: &str) -> String {
-    format!("{} {noun}{}", thousands(n), if n == 1 { "" } else { "s" })
-}
-
-/// A number of bytes with a decimal unit.
-pub(crate) fn bytes(count: u64) -> String {
-    let mut value = count as f64;
-    for unit in ["B", "kB", "MB"] {
-        if value < 999.5 {
-            let digits = usize::from(unit != "B" && value < 99.5);
-            return format!("{value:.digits$} {unit}");
-        }
-        value /= 1000.0;
-    }
-    format!("{value:.1} GB")
-}
-
-/// Seconds in the unit a person would use.
-pub(crate) fn seconds(value: f64) -> String {
-    match value {
-        v if v < 0.9995 => format!("{:.0} ms", v * 1e3),
-        v if v < 99.95 => format!("{v:.1} s"),
-        v if v < 3600.0 => format!("{} min {:02} s", v as u64 / 60, v as u64 % 60),
-        v => format!("{} h {:02} min", v as u64 / 3600, v as u64 / 60 % 60),
-    }
-}
-
-/// A rate with as many digits as mean something.
-pub(crate) fn hertz(value: f64) -> String {
-    match value {
-        v if v < 99.95 => format!("{v:.1} Hz"),
-        v => format!("{} Hz", thousands(v.round() as u64)),
-    }
-}
-
-/// `part` of `whole` in percent with one decimal. What is not nothing never reads as 0.0, and what
-/// is not everything never as 100.0.
-pub(crate) fn percent(part: u64, whole: u64) -> String {
-    if whole == 0 || part == 0 {
-        return "0.0".into();
-    }
-    let share = part as f64 * 100.0 / whole as f64;
-    match share {
-        s if s < 0.05 => "<0.1".into(),
-        s if part < whole && s >= 99.95 => "99.9".into(),
-        s => format!("{s:.1}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,34 +72,6 @@ mod tests {
         assert_eq!(escaped("größe_日本"), "größe_日本");
         assert_eq!(escaped("a\x1b[2Jb\n\u{9b}"), "a\\x1b[2Jb\\n\\x9b");
         assert_eq!(escaped("x\u{202e}gpj"), "x\\u{202e}gpj");
-    }
-
-    #[test]
-    fn cutting_counts_columns_not_characters() {
-        assert_eq!(cut_end("日本語", 5), "日本…");
-        assert_eq!(cut_end("日本語", 4), "日…");
-        assert_eq!(cut_start("/usr/lib/python3.13/json/decoder.py", 12), "…/decoder.py");
-        assert_eq!((cut_end("abc", 0), cut_start("abc", 3)), (String::new(), "abc".into()));
-    }
-
-    #[test]
-    fn numbers_read_well() {
-        assert_eq!(thousands(0), "0");
-        assert_eq!(thousands(1_234_567), "1,234,567");
-        assert_eq!(counted(1, "sample"), "1 sample");
-        assert_eq!(counted(1_000, "sample"), "1,000 samples");
-        assert_eq!(
-            [bytes(0), bytes(999), bytes(1_040), bytes(123_456)],
-            ["0 B", "999 B", "1.0 kB", "123 kB"]
-        );
-        assert_eq!([bytes(7_654_321), bytes(3_200_000_000)], ["7.7 MB", "3.2 GB"]);
-        assert_eq!([seconds(0.25), seconds(2.0), seconds(125.0)], ["250 ms", "2.0 s", "2 min 05 s"]);
-        assert_eq!([hertz(0.5), hertz(999.6), hertz(123_456.0)], ["0.5 Hz", "1,000 Hz", "123,456 Hz"]);
-        assert_eq!(
-            [percent(0, 0), percent(1, 1_000_000), percent(999_999, 1_000_000)],
-            ["0.0", "<0.1", "99.9"]
-        );
-        assert_eq!(percent(1, 1), "100.0");
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod source;
 pub mod tables;
 #[doc(hidden)]
 pub mod testing;
+pub mod text;
 pub mod view;
 
 pub use batch::{Batch, Mark};

@@ -33,6 +33,20 @@ pub struct BuildFlags {
     pub static_link: bool,
 }
 
+impl BuildFlags {
+    /// The flags that are set, in words.
+    pub fn names(self) -> Vec<&'static str> {
+        let names = [
+            (self.debug, "debug"),
+            (self.free_threaded, "free-threaded"),
+            (self.jit, "JIT"),
+            (self.tail_call, "tail-call"),
+            (self.static_link, "static"),
+        ];
+        names.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect()
+    }
+}
+
 /// A profiled process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use rustc_hash::FxHashMap;
 
-use super::weights::{Split, Weights};
+use super::weights::{Base, Split, Weights};
 use crate::ids::FunctionId;
 use crate::tables::Tables;
 
@@ -65,6 +65,22 @@ impl CallTree {
         }
         tree.add_up(tables);
         tree
+    }
+
+    /// The share of `base` that passes through at least one of `nodes`, which are in their order; what
+    /// is below another one of them counts once.
+    pub fn share_under(&self, nodes: &[u32], base: Base) -> f64 {
+        let mut inside = vec![false; self.nodes.len()];
+        let mut sum = 0;
+        for (at, node) in self.nodes.iter().enumerate() {
+            let is_below = node.parent.is_some_and(|parent| inside[parent as usize]);
+            let is_one = nodes.binary_search(&(at as u32)).is_ok();
+            inside[at] = is_below || is_one;
+            if is_one && !is_below {
+                sum += node.total.sum();
+            }
+        }
+        base.share(sum)
     }
 
     fn push(&mut self, parent: Option<u32>, function: FunctionId) -> u32 {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::weights::Metric;
+use crate::ids::{Id, ThreadId};
 use crate::meta::{Process, Thread};
 use crate::sample::{Sample, ThreadState};
 use crate::source::Source;
@@ -18,6 +19,8 @@ pub struct Filter {
     pub metric: Metric,
     /// Threads: `main`, a native or Python thread id, or a glob of the name. Empty for all.
     pub threads: Vec<String>,
+    /// This thread alone.
+    pub only: Option<ThreadId>,
     /// Process ids. Empty for all.
     pub processes: Vec<u32>,
     /// Nanoseconds since the beginning of the recording.
@@ -39,7 +42,8 @@ impl Filter {
             (self.processes.is_empty() || pid.is_some_and(|pid| self.processes.contains(&pid)))
                 && self.wants_thread(thread, source.tables().text(thread.name))
         };
-        source.threads().iter().map(wanted).collect()
+        let is_it = |at: usize| self.only.is_none_or(|only| only.index() == at);
+        source.threads().iter().enumerate().map(|(at, thread)| is_it(at) && wanted(thread)).collect()
     }
 
     fn wants_thread(&self, thread: &Thread, name: &str) -> bool {

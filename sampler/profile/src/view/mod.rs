@@ -18,6 +18,7 @@ mod filter;
 mod filtered;
 mod functions;
 mod lines;
+pub mod live;
 #[cfg(test)]
 mod tests;
 mod weights;

@@ -124,7 +124,7 @@ impl Weights {
     pub fn collect(source: &mut dyn Source, filter: &Filter) -> Result<Self, FileError> {
         let threads = filter.threads_of(source);
         let shown = filter.functions_of(source.tables());
-        let mut pass = Pass { drops: vec![Drops::default(); threads.len()], ..Pass::default() };
+        let mut pass = Pass::new(threads.len());
         source.for_each_sample(&mut |sample| {
             if threads.get(sample.thread.index()) == Some(&true) && filter.wants_sample(sample) {
                 pass.add(sample, filter.metric);
@@ -161,7 +161,7 @@ impl Weights {
 }
 
 #[derive(Default)]
-struct Pass {
+pub(super) struct Pass {
     weights: FxHashMap<(ThreadId, Option<StackId>), Split>,
     drops: Vec<Drops>,
     /// Runs of dropped samples per pair of consistent stacks around them.
@@ -180,6 +180,29 @@ struct Drops {
 }
 
 impl Pass {
+    /// Nothing counted yet, of so many threads.
+    pub(super) fn new(threads: usize) -> Self {
+        Self { drops: vec![Drops::default(); threads], ..Self::default() }
+    }
+
+    /// Adds samples that are all alike, and of which only the number is known, not the order.
+    pub(super) fn add_counted(&mut self, sample: &Sample, samples: u64, cpu_ns: u64, metric: Metric) {
+        if sample.quality == Quality::Dropped {
+            let drops = &mut self.drops[sample.thread.index()];
+            drops.all += samples;
+            drops.pending += samples;
+            return;
+        }
+        if sample.quality == Quality::Truncated {
+            self.truncated += samples;
+        }
+        let amount = match metric {
+            Metric::Samples => samples,
+            Metric::Cpu => cpu_ns,
+        };
+        self.weights.entry((sample.thread, sample.stack)).or_default().add(Split::of(sample.state, amount));
+    }
+
     fn add(&mut self, sample: &Sample, metric: Metric) {
         let drops = &mut self.drops[sample.thread.index()];
         if sample.quality == Quality::Dropped {
@@ -201,7 +224,8 @@ impl Pass {
         self.weights.entry((sample.thread, sample.stack)).or_default().add(Split::of(sample.state, amount));
     }
 
-    fn weights(mut self, tables: &Tables, shown: Vec<bool>, metric: Metric) -> Weights {
+    /// What it comes to.
+    pub(super) fn weights(mut self, tables: &Tables, shown: Vec<bool>, metric: Metric) -> Weights {
         let mut stacks: Vec<StackWeight> = self.weights.into_iter().map(StackWeight::from).collect();
         stacks.sort_unstable_by_key(|entry| (entry.thread, entry.stack));
         let mut base = Base { metric, ..Base::default() };

@@ -1,0 +1,132 @@
+//! What the view is fed with: a session that samples, and a model that counts, each in its own thread.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use slowpath_advisor::rules;
+use slowpath_profile::Batch;
+use slowpath_profile::text::{bytes, counted};
+use slowpath_profile::view::Filter;
+use slowpath_profile::view::live::{Live, Query};
+use slowpath_sampler::options::SampleOptions;
+use slowpath_sampler::session::{BatchSink, End, Outcome, Progress, StopFlag, Target};
+use slowpath_tui::{Feed, Update};
+
+use super::model::{self, Shared};
+use crate::failure::Failure;
+use crate::format::Format;
+use crate::output::advice;
+use crate::output::text::Style;
+use crate::outputs::{Output, write_silently};
+
+/// Columns of a manual page.
+const PAGE_WIDTH: usize = 88;
+
+/// A running session and what is known of it.
+pub(super) struct LiveFeed {
+    shared: Arc<Shared>,
+    stop: StopFlag,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Sink(Arc<Shared>);
+
+impl BatchSink for Sink {
+    fn batch(&mut self, batch: Batch) -> io::Result<()> {
+        self.0.live().apply(batch);
+        Ok(())
+    }
+}
+
+impl LiveFeed {
+    /// Begins to sample.
+    pub(super) fn start(target: Target, options: &SampleOptions) -> io::Result<Self> {
+        let (stop, progress) = (StopFlag::default(), Progress::default());
+        let shared = Arc::new(Shared::new(Live::new(target.meta(options)), progress.clone()));
+        let advises = options.advice;
+        let (session, flag, options) = (Arc::clone(&shared), stop.clone(), options.clone());
+        let sampling = thread::Builder::new().name("slowpath-session".into()).spawn(move || {
+            let outcome = target.sample(&options, Box::new(Sink(Arc::clone(&session))), &flag, &progress);
+            session.end(ended(&outcome));
+        })?;
+        let counted = Arc::clone(&shared);
+        let model = thread::Builder::new().name("slowpath-model".into());
+        let counting = model.spawn(move || model::run(&counted, advises))?;
+        Ok(Self { shared, stop, threads: vec![sampling, counting] })
+    }
+
+    /// Ends the session.
+    pub(super) fn stop(self) {
+        self.stop.stop();
+        self.shared.ask(|wanted| wanted.stop = true);
+        for thread in self.threads {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn ended(outcome: &Outcome) -> String {
+    let end = match &outcome.end {
+        End::TargetExited => "process ended: these are its last numbers".to_owned(),
+        End::Duration => "--duration is over: these are the last numbers".to_owned(),
+        End::Stopped => "stopped".to_owned(),
+        End::Sink(error) => format!("sampling ended: {error}; start slowpath top again"),
+    };
+    std::iter::once(end).chain(outcome.warnings.iter().cloned()).collect::<Vec<_>>().join("; ")
+}
+
+impl Feed for LiveFeed {
+    fn ask(&mut self, query: &Query) {
+        self.shared.ask(|wanted| wanted.query = query.clone());
+    }
+
+    fn freeze(&mut self, frozen: bool) {
+        self.shared.ask(|wanted| wanted.frozen = frozen);
+    }
+
+    fn set_interval(&mut self, interval: Duration) {
+        self.shared.ask(|wanted| wanted.interval = interval);
+    }
+
+    fn update(&mut self) -> Update {
+        self.shared.take_news()
+    }
+
+    fn source(&mut self, file: &str) -> Option<Vec<String>> {
+        crate::sources::lines(file)
+    }
+
+    fn page(&self, rule: &str) -> Option<String> {
+        rules::find(rule).map(|rule| advice::page(rule, Style { color: false, width: PAGE_WIDTH }))
+    }
+
+    fn reset(&mut self) {
+        self.shared.live().reset();
+        self.shared.ask(|_| {});
+    }
+
+    fn write(&mut self, path: &str) -> Result<String, String> {
+        let held = self.shared.held.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let window = self.shared.window();
+        let mut profile = match held {
+            Some(profile) => Arc::unwrap_or_clone(profile),
+            None => self.shared.live().recording(window),
+        };
+        let path = Path::new(path);
+        let Some(format) = Format::from_path(path) else {
+            return Err(format!("no format has this extension; one of {}", Format::names()));
+        };
+        let samples = counted(profile.samples.len() as u64, "sample");
+        let seconds = profile.stats.duration_s;
+        let written = Output::open(path)
+            .and_then(|mut output| write_silently(&mut output, format, &mut profile, &Filter::default()));
+        let told = |it: Failure| format!("{}: {}; {}", it.what, it.why, it.fix);
+        let written = written.map_err(told)?;
+        let (path, size) = (written.path.display(), bytes(written.bytes));
+        Ok(format!("wrote {path} ({}, {size}): {samples} of {seconds:.1} s", written.format))
+    }
+}
