@@ -143,6 +143,8 @@ pub(crate) struct App {
     /// Functions from the root to the selected frame of the flame graph, and to the zoomed one.
     pub(crate) flame: Vec<FunctionId>,
     pub(crate) zoom: Vec<FunctionId>,
+    /// The function whose hottest line has been found.
+    pub(crate) centered: Option<FunctionId>,
     /// A place that was jumped to, shown instead of the selected function's.
     pub(crate) place: Option<(String, Option<u32>)>,
     pub(crate) texts: HashMap<String, Option<Arc<Vec<String>>>>,
@@ -185,6 +187,7 @@ impl App {
             threads: Selection::default(),
             flame: Vec::new(),
             zoom: Vec::new(),
+            centered: None,
             place: None,
             texts: HashMap::new(),
             frozen: false,

@@ -209,6 +209,7 @@ impl App {
                 };
                 self.rows.set(at, super::refresh::key(row));
                 self.place = None;
+                self.centered = None;
                 self.center_source();
             }
             Pane::Source => {

@@ -23,12 +23,9 @@ impl App {
             self.ended = Some(ended);
         }
         if let Some(snapshot) = snapshot {
-            let was_empty = self.snapshot.instructions.is_empty();
             self.snapshot = snapshot;
             self.arrange();
-            if was_empty && self.path.is_empty() {
-                self.center_source();
-            }
+            self.center_once();
         }
         if let Some(findings) = findings {
             self.findings = findings;
@@ -52,6 +49,7 @@ impl App {
         self.rows.follow(shown.iter().map(|at| key(&rows[*at])));
         self.shown = shown;
         if self.row_key() != before && self.place.is_none() {
+            self.centered = None;
             self.center_source();
         }
         self.threads.follow(self.snapshot.threads.iter().map(|row| row.thread));
@@ -83,13 +81,28 @@ impl App {
         self.code.clear();
     }
 
+    /// Finds the hottest line as soon as the instructions of the selected function have come, and leaves
+    /// it to the user from then on.
+    fn center_once(&mut self) {
+        let wanted = self.row().and_then(|row| row.function);
+        let has_come = wanted.is_some() && self.snapshot.function == wanted;
+        if has_come
+            && self.centered != wanted
+            && self.place.is_none()
+            && !self.snapshot.instructions.is_empty()
+        {
+            self.center_source();
+            self.centered = wanted;
+        }
+    }
+
     fn hottest_line(&self) -> Option<u32> {
         let row = self.row()?;
         if self.query.by_line {
             return row.line;
         }
         // Instructions are of the function that was asked for, which the new one is not yet.
-        let is_known = self.query.function == row.function;
+        let is_known = self.snapshot.function == row.function;
         let code = self.snapshot.instructions.iter().filter(|it| is_known && it.samples > 0);
         code.max_by_key(|it| it.samples).and_then(|it| it.line).or(row.line)
     }

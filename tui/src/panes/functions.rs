@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use slowpath_profile::text::{columns, counted, cut_middle, share_percent, thousands};
+use slowpath_profile::text::{columns, counted, cut_middle, share_percent};
 use slowpath_profile::view::live::{Row, Scope};
 
 use super::{Piece, mark, padded, pieces, put, safe, state_bar, title};
@@ -15,7 +15,7 @@ const NUMBER: usize = 7;
 /// Signs of a state bar.
 const STATES: u32 = 6;
 /// Columns of the word of the worst state.
-const WORD: usize = 17;
+const WORD: usize = 11;
 
 /// Which columns there is room for, and how wide they are.
 struct Columns {
@@ -28,7 +28,7 @@ struct Columns {
 
 impl Columns {
     fn of(width: usize, rows: impl Iterator<Item = usize>) -> Self {
-        let (trend, states, word) = (width >= 50, width >= 60, width >= 100);
+        let (trend, states, word) = (width >= 50, width >= 60, width >= 80);
         let mut left = width.saturating_sub(2 * NUMBER);
         left -= if trend { NUMBER } else { 0 };
         left -= if states { STATES as usize + 1 } else { 0 };
@@ -159,9 +159,7 @@ fn cells(theme: Theme, row: &Row, layout: &Columns) -> Vec<Piece> {
     }
     if layout.word {
         let worst = row.states.worst();
-        let word = worst.map_or(String::new(), |state| {
-            format!(" {} {}", thousands(row.states.count(state).into()), state.word())
-        });
+        let word = worst.map_or(String::new(), |state| format!(" {}", state.word()));
         let word = slowpath_profile::text::cut_end(&word, WORD + 1);
         let style = worst.map_or(plain, |state| theme.state(state));
         cells.push((padded(theme.text(word), WORD + 1), style));

@@ -65,7 +65,14 @@ fn target(app: &App) -> String {
     };
     let python = format!("CPython {}{}", safe(app.theme, &process.python), flags(process.build));
     let pid = process.pid;
-    format!("{python}  {mode}  pid {pid}{more}: {}", safe(app.theme, &process.command))
+    let command = short(&process.command);
+    format!("{python}  {mode}  pid {pid}{more}: {}", safe(app.theme, command))
+}
+
+/// A command line without the directory of its program.
+fn short(command: &str) -> &str {
+    let program = command.split(' ').next().unwrap_or_default();
+    &command[program.rfind('/').map_or(0, |slash| slash + 1)..]
 }
 
 fn flags(build: BuildFlags) -> String {

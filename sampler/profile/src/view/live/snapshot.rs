@@ -160,6 +160,8 @@ pub struct Snapshot {
     pub hidden: Split,
     /// Lines of the file that was asked for.
     pub source: Option<SourceDetail>,
+    /// The function whose instructions these are.
+    pub function: Option<FunctionId>,
     /// Instructions of the function that was asked for, in the order of their offsets.
     pub instructions: Vec<InstructionRow>,
     /// Threads that were seen in this time.
@@ -249,6 +251,7 @@ impl Live {
             rows,
             no_python: functions.no_python,
             hidden: functions.hidden,
+            function: query.function,
             source: file.map(|file| source_detail(&weights, self, file)),
             instructions: query
                 .function
