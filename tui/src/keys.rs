@@ -313,6 +313,14 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_has_this_table() {
+        let row = |binding: &Binding| format!("| `{}` | {} |\n", binding.shown, binding.help);
+        let table: String = TABLE.iter().map(row).collect();
+        let readme = include_str!("../../README.md");
+        assert!(readme.contains(&table), "put this into README.md:\n{table}");
+    }
+
+    #[test]
     fn keys_are_found() {
         let press = |code, modifiers| action(KeyEvent::new(code, modifiers));
         assert_eq!(press(KeyCode::Char('G'), KeyModifiers::SHIFT), Some(Action::Last));
