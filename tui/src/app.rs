@@ -120,6 +120,8 @@ pub(crate) struct App {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) findings: Arc<Findings>,
     pub(crate) query: Query,
+    /// What the feed was asked for last.
+    asked: Option<Query>,
     pub(crate) focus: Pane,
     /// Panes to go back to.
     pub(crate) path: Vec<Pane>,
@@ -168,6 +170,7 @@ impl App {
             snapshot: Arc::default(),
             findings: Arc::default(),
             query: Query { window, ..Query::default() },
+            asked: None,
             focus: Pane::default(),
             path: Vec::new(),
             overlay: Overlay::default(),
@@ -250,15 +253,15 @@ impl App {
 
     /// Asks for what is needed now, if that has changed.
     pub(crate) fn ask(&mut self, feed: &mut dyn Feed) {
-        let before = self.query.clone();
         self.query.function = match &self.place {
             Some((file, line)) => self.function_at(file, *line),
             None => self.row().and_then(|row| row.function),
         };
         self.query.file = self.file().map(str::to_owned);
         self.query.tree = self.focus == Pane::Flame;
-        if self.query != before {
+        if self.asked.as_ref() != Some(&self.query) {
             feed.ask(&self.query);
+            self.asked = Some(self.query.clone());
         }
         let Some(file) = self.query.file.clone() else { return };
         if !self.texts.contains_key(&file) {

@@ -39,8 +39,8 @@ use slowpath_profile::finding::{
     Cause, Confidence, EvidenceLevel, Finding, Findings, Fix, Hurt, Place, Saving,
 };
 use slowpath_profile::testing::ProfileBuilder;
-use slowpath_profile::view::live::{Live, Moment, Query};
-use slowpath_profile::{Batch, Mark, Profile, Source, Span, ThreadState};
+use slowpath_profile::view::live::{Counts, Live, Moment, Query};
+use slowpath_profile::{Batch, Mark, Profile, Span, ThreadState};
 
 use crate::app::{App, Effect};
 use crate::feed::{Feed, Update};
@@ -103,6 +103,15 @@ const PLAIN: Theme = Theme { level: ColorLevel::Never, ascii: false };
 impl View {
     fn new(profile: Profile, theme: Theme, (width, height): (u16, u16)) -> Self {
         let mut live = Live::new(profile.meta.clone());
+        for seconds in 0..=12 {
+            let ticks = seconds * 998;
+            live.publish(Counts {
+                elapsed_ns: seconds * 1_000_000_000,
+                ticks,
+                samples: ticks,
+                ..Counts::default()
+            });
+        }
         live.apply(batch(profile));
         let sources = HashMap::from([("shop/cart.py", CART)]);
         let feed = Mock {

@@ -113,7 +113,7 @@ impl Shared {
 /// Counts until it is told to stop.
 pub(super) fn run(shared: &Shared, judges: bool) {
     let mut held: Option<[Moment; 2]> = None;
-    let (mut judged, mut rest) = (Instant::now(), JUDGE_EVERY);
+    let (mut judged, mut rest, mut is_final) = (Instant::now(), JUDGE_EVERY, false);
     let mut limit = Some(FIRST_LOOK);
     loop {
         let (query, frozen, stop) = shared.wait(limit);
@@ -123,11 +123,13 @@ pub(super) fn run(shared: &Shared, judges: bool) {
         let has_samples = count(shared, &query, frozen, &mut held);
         limit = (!has_samples).then_some(FIRST_LOOK);
         let has_ended = shared.news().ended.is_some();
-        if judges && !frozen && has_samples && (has_ended || judged.elapsed() >= rest) {
-            judged = Instant::now();
+        let is_due = if has_ended { !is_final } else { judged.elapsed() >= rest };
+        if judges && !frozen && has_samples && is_due {
+            let begun = Instant::now();
             judge(shared);
-            rest = if has_ended { Duration::MAX } else { (judged.elapsed() * JUDGE_SHARE).max(JUDGE_EVERY) };
             judged = Instant::now();
+            rest = ((judged - begun) * JUDGE_SHARE).max(JUDGE_EVERY);
+            is_final = has_ended;
         }
         if has_ended {
             // Nothing comes any more; what the view asks for wakes us.

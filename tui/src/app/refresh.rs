@@ -101,10 +101,9 @@ impl App {
         if self.query.by_line {
             return row.line;
         }
-        // Instructions are of the function that was asked for, which the new one is not yet.
+        // It is of the function that was asked for, which the new one is not yet.
         let is_known = self.snapshot.function == row.function;
-        let code = self.snapshot.instructions.iter().filter(|it| is_known && it.samples > 0);
-        code.max_by_key(|it| it.samples).and_then(|it| it.line).or(row.line)
+        self.snapshot.hottest_line.filter(|_| is_known).or(row.line)
     }
 
     /// Number of rows of a pane.

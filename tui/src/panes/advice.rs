@@ -120,7 +120,9 @@ pub(crate) fn page(finding: &Finding, manual: Option<String>) -> Vec<String> {
     }
     lines.push(format!("evidence {} {}", finding.evidence.code(), finding.confidence.word()));
     lines.extend(finding.why.iter().map(|reason| format!("why      {}", reason.text)));
-    lines.push(format!("applies  {}", finding.applies));
+    if !finding.applies.is_empty() {
+        lines.push(format!("applies  {}", finding.applies));
+    }
     lines.push(format!("fix      {}", finding.fix.text));
     lines.extend(finding.fix.diff.iter().map(|line| format!("         {line}")));
     if !finding.fix.risk.is_empty() {

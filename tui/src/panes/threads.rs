@@ -17,7 +17,7 @@ pub(crate) fn draw(app: &mut App, area: Rect, buf: &mut Buffer) {
     let rest = format!("{}; % of the thread's samples, cpu % of a core", thousands(all as u64));
     let body = title(app, Pane::Threads, area, buf, ("Threads", &rest));
     let head =
-        format!("{:>6}{:>7}{:>6}{:>6}{:>6}{:>9}  thread", "run", "wantGIL", "idle", "GIL", "cpu", "samples");
+        format!("{:>6}{:>9}{:>6}{:>6}{:>6}{:>9}  thread", "run", "wantGIL", "idle", "GIL", "cpu", "samples");
     put(buf, body, 0, &head, theme.faint());
     let several = app.snapshot.processes.len() > 1;
     let visible = app.threads.visible(usize::from(body.height.saturating_sub(1)), all);
@@ -48,7 +48,7 @@ fn cells(theme: Theme, row: &ThreadRow, several: bool) -> Vec<Piece> {
     let samples = thousands(row.weight.sum() + row.dropped);
     vec![
         (format!("{running:>6}"), theme.heat(row.shares[0])),
-        (format!("{waiting:>7}"), if row.shares[1] >= 0.1 { theme.warn() } else { Style::new() }),
+        (format!("{waiting:>9}"), if row.shares[1] >= 0.1 { theme.warn() } else { Style::new() }),
         (format!("{idle:>6}{:>6}", share_percent(row.gil_share)), Style::new()),
         (format!("{:>6}{samples:>9}  ", share_percent(row.cpu_share)), Style::new()),
         (padded(name, 0), if row.is_main { theme.strong() } else { Style::new() }),

@@ -35,7 +35,9 @@ fn filters_leave_what_they_say() {
     assert_eq!(names(&view), ["Cart.price"]);
     view.keys("/");
     assert_eq!(view.app.input.value(), "state:deopted");
-    (0..13).for_each(|_| drop(view.press(KeyCode::Backspace)));
+    (0..13).for_each(|_| {
+        view.press(KeyCode::Backspace);
+    });
     view.keys("re:^Cart file:cart\n");
     assert_eq!(names(&view), ["Cart.total", "Cart.price"]);
     view.keys("/)re:(\n");
@@ -164,7 +166,9 @@ fn the_flame_graph_is_walked_zoomed_and_searched() {
 fn a_file_is_written_under_the_name_that_is_typed() {
     let mut view = view();
     view.keys("w");
-    (0..40).for_each(|_| drop(view.press(KeyCode::Backspace)));
+    (0..40).for_each(|_| {
+        view.press(KeyCode::Backspace);
+    });
     view.keys("a.svg\n");
     assert_eq!(*view.feed.written.lock().unwrap(), ["a.svg"]);
     assert!(view.text().contains("wrote a.svg"));

@@ -24,7 +24,7 @@ fn each_pane_at_each_size() {
     {
         for (width, height) in SIZES.into_iter().take(5) {
             let mut view = View::new(shop(), PLAIN, (width, height));
-            let text = view.keys(&key.to_string()).text();
+            let text = view.keys(&format!("e{key}")).text();
             if (width, height) == (80, 24) || (width, height) == (40, 10) {
                 insta::assert_snapshot!(format!("{pane}_{width}x{height}"), text);
             }

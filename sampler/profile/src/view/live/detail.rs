@@ -1,5 +1,7 @@
 //! What is shown of one function or thread.
 
+use std::cmp::Reverse;
+
 use rustc_hash::FxHashMap;
 
 use super::snapshot::StateMix;
@@ -7,6 +9,7 @@ use super::{Live, Tally};
 use crate::evidence::{OpFamily, ProcessEvidence, Seen, Site, SpecState, Value};
 use crate::ids::{FunctionId, Id, ThreadId};
 use crate::source::Source;
+use crate::tables::Tables;
 use crate::view::{Filter, Split, Weights, lines};
 
 /// One line of a file that was on a stack, or whose instructions were looked at.
@@ -105,6 +108,19 @@ pub(super) fn source_detail(weights: &Weights, live: &Live, file: String) -> Sou
         }
     }
     detail
+}
+
+/// The line of a function that is on the most stacks, the first of equals.
+pub(super) fn hottest_line(weights: &Weights, tables: &Tables, function: FunctionId) -> Option<u32> {
+    let mut sums = FxHashMap::<u32, u64>::default();
+    for (stack, weight) in weights.merged() {
+        let mut frames = stack.into_iter().flat_map(|stack| tables.frames_of(stack));
+        let of = |frame| tables.frames.get(frame).filter(|frame| frame.function == function);
+        if let Some(line) = frames.find_map(of).and_then(|frame| frame.span.line) {
+            *sums.entry(line).or_default() += weight.sum();
+        }
+    }
+    sums.into_iter().max_by_key(|(line, sum)| (*sum, Reverse(*line))).map(|(line, _)| line)
 }
 
 /// The instructions of a function: those that were looked at, and those that ran.

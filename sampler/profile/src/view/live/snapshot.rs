@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use super::detail::{InstructionRow, SourceDetail, ThreadRow, instructions, source_detail, threads};
+use super::detail::{
+    InstructionRow, SourceDetail, ThreadRow, hottest_line, instructions, source_detail, threads,
+};
 use super::{Counts, Live, Tally, rate};
 use crate::evidence::{Site, SpecState, StateCounts};
 use crate::ids::FunctionId;
@@ -162,6 +164,8 @@ pub struct Snapshot {
     pub source: Option<SourceDetail>,
     /// The function whose instructions these are.
     pub function: Option<FunctionId>,
+    /// The line of that function that is on the most stacks.
+    pub hottest_line: Option<u32>,
     /// Instructions of the function that was asked for, in the order of their offsets.
     pub instructions: Vec<InstructionRow>,
     /// Threads that were seen in this time.
@@ -252,6 +256,7 @@ impl Live {
             no_python: functions.no_python,
             hidden: functions.hidden,
             function: query.function,
+            hottest_line: query.function.and_then(|function| hottest_line(&weights, tables, function)),
             source: file.map(|file| source_detail(&weights, self, file)),
             instructions: query
                 .function
