@@ -69,13 +69,13 @@ pub(crate) enum ColorWhen {
     Auto,
     Always,
     Never,
-    /// Always, with the sixteen colours of the terminal
+    // Always, with the sixteen colours of the terminal.
     #[value(name = "16")]
     Ansi16,
-    /// Always, with the 256 of xterm
+    // Always, with the 256 of xterm.
     #[value(name = "256")]
     Ansi256,
-    /// Always, with all
+    // Always, with all.
     Rgb,
 }
 

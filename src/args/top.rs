@@ -13,13 +13,13 @@ pub(crate) struct TopArgs {
     /// Process id, or a program behind --; without either, choose among the Python processes
     #[arg(value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "command")]
     pub(crate) pid: Option<u32>,
+    /// Program and its arguments; what it prints is kept back until the end
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
     #[command(flatten)]
     pub(crate) sampling: SamplingArgs,
     #[command(flatten)]
     pub(crate) view: ViewArgs,
-    /// Program and its arguments; what it prints is kept back until the end
-    #[arg(last = true, value_name = "CMD")]
-    pub(crate) command: Vec<OsString>,
 }
 
 /// How to show it.

@@ -115,11 +115,15 @@ fn level(when: ColorWhen) -> ColorLevel {
         ColorWhen::Auto if env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) => {
             ColorLevel::Never
         }
-        ColorWhen::Auto | ColorWhen::Always => match () {
-            () if contains("COLORTERM", &["truecolor", "24bit"]) => ColorLevel::Rgb,
-            () if contains("TERM", &["256color", "kitty", "alacritty"]) => ColorLevel::Ansi256,
-            () => ColorLevel::Ansi16,
-        },
+        ColorWhen::Auto | ColorWhen::Always => {
+            if contains("COLORTERM", &["truecolor", "24bit"]) {
+                ColorLevel::Rgb
+            } else if contains("TERM", &["256color", "kitty", "alacritty"]) {
+                ColorLevel::Ansi256
+            } else {
+                ColorLevel::Ansi16
+            }
+        }
     }
 }
 

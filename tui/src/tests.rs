@@ -64,7 +64,7 @@ impl Feed for Mock {
         self.is_new = true;
     }
     fn freeze(&mut self, frozen: bool) {
-        self.held = frozen.then(|| self.live.moment(self.query.scope, self.query.window));
+        self.held = frozen.then(|| self.live.held_moment(self.query.scope, self.query.window));
         self.is_new = true;
     }
     fn set_interval(&mut self, _: Duration) {}
@@ -251,7 +251,11 @@ fn code(profile: &Profile) -> Vec<CodeEvidence> {
         CodeEvidence {
             function: function("Cart.price"),
             looks: 40,
-            sites: vec![site(4, 11, "LOAD_ATTR", "price", lost), site(24, 11, "BINARY_OP", "*", fast)],
+            sites: vec![
+                site(4, 11, "LOAD_ATTR", "price", lost),
+                site(14, 11, "LOAD_ATTR_INSTANCE_VALUE", "quantity", fast),
+                site(24, 11, "BINARY_OP_MULTIPLY_INT", "*", fast),
+            ],
             ..CodeEvidence::default()
         },
     ]

@@ -146,7 +146,7 @@ fn count(shared: &Shared, query: &Query, frozen: bool, held: &mut Option<[Moment
         *held = None;
         *shared.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
     } else if held.is_none() {
-        *held = Some([Scope::Window, Scope::SinceStart].map(|scope| live.moment(scope, query.window)));
+        *held = Some([Scope::Window, Scope::SinceStart].map(|scope| live.held_moment(scope, query.window)));
         let recording = Arc::new(live.recording(query.window));
         *shared.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(recording);
     }

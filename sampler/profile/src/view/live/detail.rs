@@ -4,13 +4,13 @@ use std::cmp::Reverse;
 
 use rustc_hash::FxHashMap;
 
-use super::snapshot::StateMix;
+use super::snapshot::{Moment, Query, StateMix};
 use super::{Live, Tally};
 use crate::evidence::{OpFamily, ProcessEvidence, Seen, Site, SpecState, Value};
 use crate::ids::{FunctionId, Id, ThreadId};
 use crate::source::Source;
 use crate::tables::Tables;
-use crate::view::{Filter, Split, Weights, lines};
+use crate::view::{Base, Filter, Split, Weights, lines};
 
 /// One line of a file that was on a stack, or whose instructions were looked at.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -87,18 +87,23 @@ pub struct ThreadRow {
 }
 
 /// The lines of a file.
-pub(super) fn source_detail(weights: &Weights, live: &Live, file: String) -> SourceDetail {
+pub(super) fn source_detail(
+    weights: &Weights,
+    tables: &Tables,
+    evidence: &[ProcessEvidence],
+    file: String,
+) -> SourceDetail {
     let mut detail = SourceDetail { file, ..SourceDetail::default() };
-    for row in lines(weights, live.tables()).into_iter().filter(|row| row.file == detail.file) {
+    for row in lines(weights, tables).into_iter().filter(|row| row.file == detail.file) {
         let Some(number) = row.line else { continue };
         let line = detail.lines.entry(number).or_default();
         line.own_share = weights.base.share(row.own.sum());
         line.total_share = weights.base.share(row.total.sum());
         (line.own, line.total) = (row.own, row.total);
     }
-    for code in live.evidence().iter().flat_map(|evidence| &evidence.code) {
-        let function = live.tables().functions.get(code.function);
-        if function.is_none_or(|function| live.tables().text(function.file) != detail.file) {
+    for code in evidence.iter().flat_map(|evidence| &evidence.code) {
+        let function = tables.functions.get(code.function);
+        if function.is_none_or(|function| tables.text(function.file) != detail.file) {
             continue;
         }
         for site in &code.sites {
@@ -126,22 +131,22 @@ pub(super) fn hottest_line(weights: &Weights, tables: &Tables, function: Functio
 /// The instructions of a function: those that were looked at, and those that ran.
 pub(super) fn instructions(
     live: &Live,
-    tally: &Tally,
-    filter: &Filter,
-    function: FunctionId,
-    weights: &Weights,
+    moment: &Moment,
+    evidence: &[ProcessEvidence],
+    query: &Query,
+    (function, base): (FunctionId, Base),
 ) -> Vec<InstructionRow> {
     let mut rows = FxHashMap::<u32, InstructionRow>::default();
-    for evidence in live.evidence() {
+    for evidence in evidence {
         for code in evidence.code.iter().filter(|code| code.function == function) {
             for site in &code.sites {
                 rows.insert(site.offset, instruction(site, evidence));
             }
         }
     }
-    let threads = filter.threads_of(live);
+    let threads = query.filter.threads_of(live);
     let tables = live.tables();
-    tally.for_each_running(|thread, stack, samples| {
+    moment.scope.for_each_running(|thread, stack, samples| {
         let leaf = tables.stacks.get(stack).and_then(|node| tables.frames.get(node.frame));
         let wanted = threads.get(thread.index()) == Some(&true);
         let Some(frame) = leaf.filter(|frame| wanted && frame.function == function) else { return };
@@ -155,7 +160,7 @@ pub(super) fn instructions(
         row.samples += samples;
     });
     let mut rows: Vec<InstructionRow> = rows.into_values().collect();
-    rows.iter_mut().for_each(|row| row.share = weights.base.share(row.samples));
+    rows.iter_mut().for_each(|row| row.share = base.share(row.samples));
     rows.sort_by_key(|row| row.offset);
     rows
 }

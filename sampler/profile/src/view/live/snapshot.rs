@@ -8,7 +8,7 @@ use super::detail::{
     InstructionRow, SourceDetail, ThreadRow, hottest_line, instructions, source_detail, threads,
 };
 use super::{Counts, Live, Tally, rate};
-use crate::evidence::{Site, SpecState, StateCounts};
+use crate::evidence::{ProcessEvidence, Site, SpecState, StateCounts};
 use crate::ids::FunctionId;
 use crate::meta::{Meta, Process};
 use crate::sample::Quality;
@@ -181,16 +181,23 @@ pub struct Snapshot {
 /// What is counted at one moment, for views that stand still while counting goes on.
 #[derive(Clone, Debug, Default)]
 pub struct Moment {
-    scope: Tally,
+    pub(super) scope: Tally,
     window: Tally,
     before: Tally,
     has_before: bool,
     span_ns: u64,
     pub(super) health: Health,
     activity: Vec<u64>,
+    /// What was known of instructions, if that must stand still, too.
+    evidence: Option<Vec<ProcessEvidence>>,
 }
 
 impl Live {
+    /// What is counted now, with what is known now.
+    pub fn held_moment(&self, scope: Scope, window: Duration) -> Moment {
+        Moment { evidence: Some(self.profile.evidence.clone()), ..self.moment(scope, window) }
+    }
+
     /// What is counted now.
     pub fn moment(&self, scope: Scope, window: Duration) -> Moment {
         let recent = self.window(window);
@@ -213,6 +220,7 @@ impl Live {
                 Scope::SinceStart => self.span_since_start_ns(),
             },
             activity: self.activity(),
+            evidence: None,
         }
     }
 
@@ -235,7 +243,8 @@ impl Live {
         let tables = &self.profile.tables;
         let weights = moment.scope.weights(self, &query.filter);
         let functions = Functions::new(&weights, tables);
-        let mixes = self.mixes();
+        let evidence = moment.evidence.as_ref().unwrap_or(&self.profile.evidence);
+        let mixes = Mixes::of(evidence);
         let rows = if query.by_line {
             line_rows(&weights, tables, &mixes)
         } else {
@@ -257,10 +266,10 @@ impl Live {
             hidden: functions.hidden,
             function: query.function,
             hottest_line: query.function.and_then(|function| hottest_line(&weights, tables, function)),
-            source: file.map(|file| source_detail(&weights, self, file)),
+            source: file.map(|file| source_detail(&weights, tables, evidence, file)),
             instructions: query
                 .function
-                .map(|function| instructions(self, &moment.scope, &query.filter, function, &weights))
+                .map(|function| instructions(self, moment, evidence, query, (function, weights.base)))
                 .unwrap_or_default(),
             threads: threads(self, &moment.scope, &query.filter, moment.span_ns),
             names: names(&tree, tables),
@@ -302,11 +311,19 @@ impl Live {
         };
         functions.rows.iter().map(row).collect()
     }
+}
 
+#[derive(Default)]
+struct Mixes {
+    functions: FxHashMap<FunctionId, StateMix>,
+    lines: FxHashMap<(FunctionId, u32), StateMix>,
+}
+
+impl Mixes {
     /// The states of all instructions that were looked at, by function and by line.
-    fn mixes(&self) -> Mixes {
-        let mut mixes = Mixes::default();
-        for code in self.profile.evidence.iter().flat_map(|evidence| &evidence.code) {
+    fn of(evidence: &[ProcessEvidence]) -> Self {
+        let mut mixes = Self::default();
+        for code in evidence.iter().flat_map(|evidence| &evidence.code) {
             for site in &code.sites {
                 mixes.functions.entry(code.function).or_default().add(site);
                 if let Some(line) = site.span.line {
@@ -316,12 +333,6 @@ impl Live {
         }
         mixes
     }
-}
-
-#[derive(Default)]
-struct Mixes {
-    functions: FxHashMap<FunctionId, StateMix>,
-    lines: FxHashMap<(FunctionId, u32), StateMix>,
 }
 
 fn line_rows(weights: &Weights, tables: &Tables, mixes: &Mixes) -> Vec<Row> {
