@@ -12,7 +12,7 @@ use tui_input::{Input, InputRequest};
 
 use crate::panes::{pieces, put, safe};
 use crate::selection::Selection;
-use crate::terminal::{Signals, Terminal};
+use crate::terminal::{self, Signals, Terminal};
 use crate::theme::Theme;
 
 /// How often the list is made anew.
@@ -68,10 +68,13 @@ pub fn pick(theme: Theme, list: &mut dyn FnMut() -> Vec<Candidate>) -> io::Resul
             terminal.resume()?;
         }
         terminal.draw(|frame| picker.draw(frame.area(), frame.buffer_mut()))?;
-        if event::poll(AGAIN.saturating_sub(listed.elapsed()))?
-            && let Some(picked) = picker.event(&event::read()?)
-        {
-            return Ok(picked);
+        if !terminal::wait_for_input(AGAIN.saturating_sub(listed.elapsed()))? {
+            return Ok(Picked::Signal(signal_hook::consts::SIGHUP));
+        }
+        while event::poll(Duration::ZERO)? {
+            if let Some(picked) = picker.event(&event::read()?) {
+                return Ok(picked);
+            }
         }
         if listed.elapsed() >= AGAIN {
             picker.all = list();

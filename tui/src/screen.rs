@@ -8,7 +8,7 @@ use crossterm::event;
 use crate::app::{App, Effect};
 use crate::feed::Feed;
 use crate::panes;
-use crate::terminal::{End, Signals, Terminal};
+use crate::terminal::{self, End, Signals, Terminal};
 use crate::theme::Theme;
 
 /// How often the feed is looked at while nothing is typed.
@@ -57,7 +57,10 @@ pub fn top(feed: &mut dyn Feed, options: &Options) -> io::Result<End> {
         }
         let wait = if is_dirty { terminal.wait().min(LOOK) } else { LOOK };
         let mut taken = 0;
-        while event::poll(if taken == 0 { wait } else { Duration::ZERO })? && taken < MANY {
+        if !terminal::wait_for_input(wait)? {
+            return Ok(End::Signal(signal_hook::consts::SIGHUP));
+        }
+        while taken < MANY && event::poll(Duration::ZERO)? {
             match app.event(&event::read()?, feed) {
                 Effect::None => {}
                 Effect::Quit => return Ok(End::Quit),

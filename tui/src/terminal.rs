@@ -1,6 +1,6 @@
 //! The terminal: taken over, and given back as it was, whatever happens.
 
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -14,6 +14,8 @@ use crossterm::terminal::{
 use crossterm::{execute, queue};
 use ratatui::Frame;
 use ratatui::backend::CrosstermBackend;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::low_level;
 
@@ -124,6 +126,25 @@ fn restore_on_panic() {
         }
         before(info);
     }));
+}
+
+/// Waits until something was typed, for `limit` at most; `false` if the terminal is gone.
+///
+/// crossterm reads in circles once its terminal has hung up, so it must not be asked then.
+pub(crate) fn wait_for_input(limit: Duration) -> io::Result<bool> {
+    let (stdin, stdout) = (io::stdin(), io::stdout());
+    let wanted = if stdin.is_terminal() { PollFlags::IN } else { PollFlags::empty() };
+    // Of a standard input that is a pipe nothing is of interest, not even its end.
+    let mut fds = vec![PollFd::new(&stdout, PollFlags::empty())];
+    fds.extend((!wanted.is_empty()).then(|| PollFd::new(&stdin, wanted)));
+    let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
+    match rustix::event::poll(&mut fds, Some(&limit)) {
+        // A signal: of a new size, or one that ends us.
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    Ok(!fds.iter().any(|fd| fd.revents().intersects(gone)))
 }
 
 /// Signals that have arrived.

@@ -118,7 +118,7 @@ pub fn share_percent(share: f64) -> String {
     match share * 100.0 {
         s if s <= 0.0 => "0.0".into(),
         s if s < 0.05 => "<0.1".into(),
-        s if s < 100.0 && s >= 99.95 => "99.9".into(),
+        s if (99.95..100.0).contains(&s) => "99.9".into(),
         s => format!("{s:.1}"),
     }
 }

@@ -254,7 +254,10 @@ impl Live {
             let function = tables.functions.get(query.function?)?;
             Some(tables.text(function.file).to_owned())
         });
-        let tree = query.tree.then(|| CallTree::new(&weights, tables, Direction::Calls)).unwrap_or_default();
+        let tree = match query.tree {
+            true => CallTree::new(&weights, tables, Direction::Calls),
+            false => CallTree::default(),
+        };
         Snapshot {
             meta: self.profile.meta.clone(),
             processes: self.profile.processes.clone(),

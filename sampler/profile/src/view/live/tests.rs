@@ -64,7 +64,7 @@ fn rows_are_of_the_scope_and_recursion_counts_once() {
     assert_eq!((all.rows[0].name.as_str(), all.rows[0].own.sum()), ("load", 6_000));
     // In the window before, "work" had one second of five.
     assert!(window.rows[0].trend.unwrap() > 0.5);
-    assert_eq!((window.span_s, all.span_s.round()), (5.0, 12.0));
+    assert_eq!((window.span_s.round(), all.span_s.round()), (5.0, 12.0));
 }
 
 #[test]
