@@ -82,6 +82,13 @@ fn unjudged(findings: &Findings) -> Option<String> {
     (!texts.is_empty()).then(|| format!("cannot tell: {}", texts.join("; ")))
 }
 
+/// A finding in full, of so many samples in all.
+pub(crate) fn finding(finding: &Finding, samples: u64, style: Style) -> String {
+    let mut out = String::new();
+    block(&mut out, finding, samples, style);
+    out
+}
+
 fn block(out: &mut String, finding: &Finding, samples: u64, style: Style) {
     let title = format!("{} {}", finding.id, finding.title);
     for (at, line) in folded(&escaped(&title), style.width).iter().enumerate() {

@@ -160,6 +160,8 @@ pub(crate) struct App {
     pub(crate) hits: Vec<(Rect, Hit)>,
     /// The panes that the last drawing had room for.
     pub(crate) visible: Vec<Pane>,
+    /// Columns of a page in the last drawing.
+    pub(crate) width: u16,
 }
 
 impl App {
@@ -202,6 +204,7 @@ impl App {
             is_slow: false,
             hits: Vec::new(),
             visible: Vec::new(),
+            width: 80,
         };
         app.apply_filter();
         app

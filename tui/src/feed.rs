@@ -33,8 +33,8 @@ pub trait Feed {
     fn update(&mut self) -> Update;
     /// The lines of a source file, if it can be read.
     fn source(&mut self, file: &str) -> Option<Vec<String>>;
-    /// The manual page of a rule.
-    fn page(&self, rule: &str) -> Option<String>;
+    /// All that is known of one of the findings, and the manual page of its rule, in lines of `width` columns.
+    fn explain(&self, findings: &Findings, at: usize, width: usize) -> String;
     /// Counts anew.
     fn reset(&mut self);
     /// Writes the window to a file whose extension says the format: what was written, or why not.

@@ -78,8 +78,9 @@ impl Feed for Mock {
     fn source(&mut self, file: &str) -> Option<Vec<String>> {
         self.sources.get(file).map(|text| text.lines().map(str::to_owned).collect())
     }
-    fn page(&self, rule: &str) -> Option<String> {
-        Some(format!("{rule} is explained here"))
+    fn explain(&self, findings: &Findings, at: usize, width: usize) -> String {
+        let finding = &findings.findings[at];
+        format!("{} {}\n\nin {width} columns", finding.id, finding.title)
     }
     fn reset(&mut self) {
         self.live.reset();

@@ -81,15 +81,24 @@ impl Theme {
 
     /// A share, from 0 to 1: one hue, the stronger the more.
     pub(crate) fn heat(self, share: f64) -> Style {
-        let step = match share {
-            s if s >= 0.2 => 3,
-            s if s >= 0.05 => 2,
-            s if s >= 0.01 => 1,
-            s if s > 0.0 => 0,
-            _ => return self.faint(),
-        };
+        if share <= 0.0 {
+            return self.faint();
+        }
+        let step = heat_step(share);
         let style = self.color(HEAT[step]);
         if step == 3 { style.add_modifier(Modifier::BOLD) } else { style }
+    }
+
+    /// A block of this share, filled. White is readable on all colours of the ramp.
+    pub(crate) fn block(self, share: f64) -> Style {
+        let (ansi, index, (red, green, blue)) = HEAT[heat_step(share)];
+        match self.level {
+            ColorLevel::Never => Style::new().add_modifier(Modifier::REVERSED),
+            ColorLevel::Ansi16 if ansi == Color::Reset => Style::new().add_modifier(Modifier::REVERSED),
+            ColorLevel::Ansi16 => Style::new().bg(ansi).fg(Color::White),
+            ColorLevel::Ansi256 => Style::new().bg(Color::Indexed(index)).fg(Color::Indexed(231)),
+            ColorLevel::Rgb => Style::new().bg(Color::Rgb(red, green, blue)).fg(Color::Rgb(255, 255, 255)),
+        }
     }
 
     /// Less important.
@@ -114,7 +123,8 @@ impl Theme {
     pub(crate) fn selected(self, focused: bool) -> Style {
         let style = Style::new().add_modifier(Modifier::BOLD);
         if focused {
-            style.add_modifier(Modifier::REVERSED)
+            // In one colour: reversed, each of them would be a background of its own.
+            style.fg(Color::Reset).remove_modifier(Modifier::DIM).add_modifier(Modifier::REVERSED)
         } else {
             style.add_modifier(Modifier::UNDERLINED)
         }
@@ -146,5 +156,15 @@ impl Theme {
                 }
             })
             .collect()
+    }
+}
+
+/// The position of a share on the ramp.
+fn heat_step(share: f64) -> usize {
+    match share {
+        s if s >= 0.2 => 3,
+        s if s >= 0.05 => 2,
+        s if s >= 0.01 => 1,
+        _ => 0,
     }
 }

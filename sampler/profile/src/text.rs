@@ -33,9 +33,11 @@ pub fn cut_middle(text: &str, width: usize) -> String {
         return text.to_owned();
     }
     let left = width.saturating_sub(1);
-    // The end of a path, its file name, is worth more than its beginning.
-    let head = take_columns(text.chars(), left / 3);
-    let mut tail = take_columns(text.chars().rev(), left - left / 3);
+    // The end of a path, its file name, is worth more than its beginning: whole if it can be.
+    let name = text.rfind('/').map_or(0, |slash| columns(&text[slash + 1..]));
+    let end = (left - left / 3).max(name).min(left);
+    let head = take_columns(text.chars(), left - end);
+    let mut tail = take_columns(text.chars().rev(), end);
     tail.reverse();
     head.into_iter().chain((width > 0).then_some('…')).chain(tail).collect()
 }

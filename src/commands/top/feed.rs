@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use slowpath_advisor::rules;
 use slowpath_profile::Batch;
+use slowpath_profile::finding::Findings;
 use slowpath_profile::text::{bytes, counted};
 use slowpath_profile::view::Filter;
 use slowpath_profile::view::live::{Live, Query};
@@ -22,8 +23,8 @@ use crate::output::advice;
 use crate::output::text::Style;
 use crate::outputs::{Output, write_silently};
 
-/// Columns of a manual page.
-const PAGE_WIDTH: usize = 88;
+/// Most columns of a page: longer lines are hard to read.
+const PAGE_WIDTH: usize = 100;
 
 /// A running session and what is known of it.
 pub(super) struct LiveFeed {
@@ -100,8 +101,15 @@ impl Feed for LiveFeed {
         crate::sources::lines(file)
     }
 
-    fn page(&self, rule: &str) -> Option<String> {
-        rules::find(rule).map(|rule| advice::page(rule, Style { color: false, width: PAGE_WIDTH }))
+    fn explain(&self, findings: &Findings, at: usize, width: usize) -> String {
+        let Some(finding) = findings.findings.get(at) else { return String::new() };
+        let style = Style { color: false, width: width.min(PAGE_WIDTH) };
+        let mut text = advice::finding(finding, findings.samples, style);
+        if let Some(rule) = rules::find(&finding.rule) {
+            text += "\n";
+            text += &advice::page(rule, style);
+        }
+        text
     }
 
     fn reset(&mut self) {

@@ -9,7 +9,6 @@ use crate::feed::Feed;
 use crate::filter::RowFilter;
 use crate::flame::{self, Step};
 use crate::keys::{self, Action};
-use crate::panes::advice;
 
 impl App {
     /// Takes an event of the terminal.
@@ -246,9 +245,8 @@ impl App {
             Pane::Source => self.drill(Pane::Instructions),
             Pane::Instructions => {}
             Pane::Advice => {
-                let Some(finding) = self.findings.findings.get(self.advice.at) else { return };
-                let page = advice::page(finding, feed.page(&finding.rule));
-                self.overlay = Overlay::Page(page, 0);
+                let text = feed.explain(&self.findings, self.advice.at, usize::from(self.width));
+                self.overlay = Overlay::Page(text.lines().map(str::to_owned).collect(), 0);
             }
             Pane::Threads => {
                 let row = self.snapshot.threads.get(self.threads.at);

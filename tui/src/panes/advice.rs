@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use slowpath_profile::finding::{Finding, Findings, Place, VerdictKind};
-use slowpath_profile::text::{counted, cut_middle, share_percent, thousands};
+use slowpath_profile::text::{counted, cut_middle, share_percent};
 
 use super::{Piece, mark, padded, pieces, put, safe, title};
 use crate::app::{App, Hit, Pane};
@@ -88,49 +88,4 @@ fn place(place: &Place) -> String {
     let file = &place.file;
     let gap = if file.is_empty() || place.function.is_empty() { "" } else { " " };
     format!("{file}{line}{gap}{}", place.function)
-}
-
-/// Everything that is known of a finding, then the manual page of its rule.
-pub(crate) fn page(finding: &Finding, manual: Option<String>) -> Vec<String> {
-    let saving = finding.saving;
-    let mut lines = vec![
-        format!("{}  {}", finding.id, finding.title),
-        String::new(),
-        format!(
-            "saves    {}-{} % of time, from {} samples; ceiling {} %",
-            share_percent(saving.low),
-            share_percent(saving.high),
-            thousands(finding.samples),
-            share_percent(saving.ceiling),
-        ),
-        format!("basis    {}", finding.basis),
-    ];
-    for hurt in &finding.hurts {
-        let share = share_percent(hurt.share);
-        lines.push(format!(
-            "hurts    {}  {}  {}  {share} %",
-            place(&hurt.place),
-            hurt.expression,
-            hurt.state
-        ));
-    }
-    for cause in &finding.causes {
-        let sure = if cause.is_exact { "exact" } else { "likely" };
-        lines.push(format!("cause    {}  {}  ({sure}) {}", place(&cause.place), cause.statement, cause.how));
-    }
-    lines.push(format!("evidence {} {}", finding.evidence.code(), finding.confidence.word()));
-    lines.extend(finding.why.iter().map(|reason| format!("why      {}", reason.text)));
-    if !finding.applies.is_empty() {
-        lines.push(format!("applies  {}", finding.applies));
-    }
-    lines.push(format!("fix      {}", finding.fix.text));
-    lines.extend(finding.fix.diff.iter().map(|line| format!("         {line}")));
-    if !finding.fix.risk.is_empty() {
-        lines.push(format!("risk     {}", finding.fix.risk));
-    }
-    if let Some(manual) = manual {
-        lines.push(String::new());
-        lines.extend(manual.lines().map(str::to_owned));
-    }
-    lines
 }

@@ -48,13 +48,14 @@ pub(crate) fn draw(app: &mut App, area: Rect, buf: &mut Buffer) {
 
 fn style(app: &App, node: &CallNode, is_selected: bool, is_match: bool) -> Style {
     let theme: Theme = app.theme;
-    let share = app.snapshot.base.share(node.own.sum());
-    let mut style = theme.heat(share.max(0.001));
-    if !app.search.is_empty() {
-        style = if is_match { theme.warn() } else { theme.faint() };
+    let mut style = theme.block(app.snapshot.base.share(node.own.sum()));
+    if !app.search.is_empty() && !is_match {
+        // What does not match is an outline.
+        style = theme.faint();
     }
     if is_selected {
-        style = style.add_modifier(Modifier::REVERSED | Modifier::BOLD);
+        // It stands out of filled blocks, and of outlines by its line.
+        style = theme.strong().add_modifier(Modifier::UNDERLINED);
     }
     style
 }

@@ -26,6 +26,8 @@ use crate::theme::Theme;
 pub(crate) fn draw(app: &mut App, area: Rect, buf: &mut Buffer) {
     app.hits.clear();
     app.visible.clear();
+    // A page stands one column away from either side.
+    app.width = area.width.saturating_sub(2);
     let Some(screen) = Screen::of(area, app.focus, header::problem(app).is_some()) else {
         let theme = app.theme;
         put(buf, area, 0, &theme.text("needs 40x10".into()), theme.strong());

@@ -140,7 +140,7 @@ fn a_finding_leads_to_its_line() {
     let mut view = view();
     view.keys("a\n");
     assert!(matches!(view.app.overlay, Overlay::Page(..)));
-    assert!(view.text().contains("SP301 is explained here"));
+    assert!(view.text().contains("SP301-7c1e shop.cart.Cart was modified"));
     view.press(KeyCode::Esc);
     view.keys("o");
     assert_eq!((view.app.focus, view.app.file(), view.app.line()), (Pane::Source, Some("shop/cart.py"), 16));
