@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use slowpath_profile::ThreadState;
 use slowpath_profile::export::printable;
 use slowpath_profile::finding::Findings;
+use slowpath_profile::tables::short_path;
 use slowpath_profile::text::{counted, cut_middle, hertz, share_percent, thousands};
 use slowpath_profile::view::live::{Query, Snapshot};
 
@@ -89,7 +90,7 @@ pub(crate) fn block(snapshot: &Snapshot, findings: &Findings, width: usize) -> S
     let _ = writeln!(out, "  self  total  function (% of {})", counted(snapshot.base.weight.sum(), "sample"));
     for row in snapshot.rows.iter().take(FUNCTIONS) {
         let line = row.line.map_or(String::new(), |line| format!(":{line}"));
-        let place = format!("{}{line}", printable(&row.file));
+        let place = format!("{}{line}", printable(short_path(&row.file)));
         let state = row.states.worst().map_or("", |state| state.word());
         let (own, total) = (share_percent(row.own_share), share_percent(row.total_share));
         let name = printable(&row.name);

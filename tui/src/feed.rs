@@ -17,6 +17,8 @@ pub struct Update {
     pub ended: Option<String>,
     /// Snapshots that were replaced before they were looked at.
     pub skipped: u64,
+    /// Resident memory of the target in bytes, if it is known.
+    pub memory: Option<u64>,
     /// What the user should know, in a sentence with its remedy.
     pub warning: Option<String>,
 }

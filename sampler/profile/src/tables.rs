@@ -117,6 +117,15 @@ pub fn is_library(file: &str) -> bool {
     file.contains("/lib/python3") || file.contains("site-packages") || file.starts_with('<')
 }
 
+/// A file as it is imported, without the directory that Python or its packages are in:
+/// `json/decoder.py`.
+pub fn short_path(file: &str) -> &str {
+    let library = file.find("/lib/python3").and_then(|at| file[at + 1..].splitn(3, '/').nth(2));
+    let below = library.unwrap_or(file);
+    let packages = ["site-packages/", "dist-packages/"];
+    packages.iter().find_map(|name| below.rsplit_once(name)).map_or(below, |(_, rest)| rest)
+}
+
 /// A place in source text. Lines count from 1, columns are byte offsets that count from 0, as in
 /// `co_positions()`; a missing part is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -207,6 +216,21 @@ impl Tables {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn library_files_are_named_as_they_are_imported() {
+        for (file, short) in [
+            ("/usr/lib/python3.14/json/decoder.py", "json/decoder.py"),
+            ("/venv/lib/python3.14/site-packages/attr/_make.py", "attr/_make.py"),
+            ("/usr/lib/python3/dist-packages/apt/cache.py", "apt/cache.py"),
+            ("C:/x/site-packages/y.py", "y.py"),
+            ("/home/lib/python3", "/home/lib/python3"),
+            ("shop/cart.py", "shop/cart.py"),
+            ("<frozen os>", "<frozen os>"),
+        ] {
+            assert_eq!(short_path(file), short);
+        }
+    }
 
     #[test]
     fn a_value_is_stored_once() {

@@ -1,6 +1,8 @@
 //! What the view is fed with: a session that samples, and a model that counts, each in its own thread.
 
+use std::fs;
 use std::io;
+use std::ops::Add;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -70,6 +72,13 @@ impl LiveFeed {
     }
 }
 
+/// Memory of a process that is in use, from its `/proc/PID/status`.
+fn resident_bytes(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+}
+
 fn ended(outcome: &Outcome) -> String {
     let end = match &outcome.end {
         End::TargetExited => "process ended: these are its last numbers".to_owned(),
@@ -94,7 +103,12 @@ impl Feed for LiveFeed {
     }
 
     fn update(&mut self) -> Update {
-        self.shared.take_news()
+        let mut update = self.shared.take_news();
+        if let Some(snapshot) = &update.snapshot {
+            update.memory =
+                snapshot.processes.iter().filter_map(|process| resident_bytes(process.pid)).reduce(Add::add);
+        }
+        update
     }
 
     fn source(&mut self, file: &str) -> Option<Vec<String>> {

@@ -12,13 +12,15 @@ const ABOVE: usize = 4;
 impl App {
     /// Takes over what is new; whether anything was.
     pub(crate) fn refresh(&mut self, feed: &mut dyn Feed) -> bool {
-        let Update { snapshot, findings, ended, skipped, warning } = feed.update();
+        let Update { snapshot, findings, ended, skipped, memory, warning } = feed.update();
         let is_news = snapshot.is_some()
             || findings.is_some()
             || ended.is_some() && self.ended.is_none()
             || warning != self.warning;
         self.warning = warning;
         self.skipped = skipped;
+        // What it last had is of interest after its end.
+        self.memory = memory.or(self.memory);
         if let Some(ended) = ended {
             self.ended = Some(ended);
         }

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use slowpath_profile::finding::{Finding, Findings, Place, VerdictKind};
+use slowpath_profile::tables::short_path;
 use slowpath_profile::text::{counted, cut_middle, share_percent};
 
 use super::{Piece, mark, padded, pieces, put, safe, title};
@@ -85,7 +86,7 @@ fn place_line(theme: Theme, finding: &Finding, width: u16) -> Vec<Piece> {
 /// `shop/models.py:41 Model.__init__`
 fn place(place: &Place) -> String {
     let line = place.line.map_or(String::new(), |line| format!(":{line}"));
-    let file = &place.file;
+    let file = short_path(&place.file);
     let gap = if file.is_empty() || place.function.is_empty() { "" } else { " " };
     format!("{file}{line}{gap}{}", place.function)
 }

@@ -3,6 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
+use slowpath_profile::tables::short_path;
 use slowpath_profile::text::{counted, cut_end, share_percent};
 use slowpath_profile::view::CallNode;
 
@@ -74,7 +75,7 @@ fn told(app: &App, node: &CallNode) -> String {
         name(app, node),
         share(node.total.sum()),
         share(node.own.sum()),
-        safe(app.theme, file)
+        safe(app.theme, short_path(file))
     )
 }
 

@@ -3,6 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use slowpath_profile::tables::short_path;
 use slowpath_profile::text::{columns, counted, cut_middle, share_percent};
 use slowpath_profile::view::live::{Row, Scope};
 
@@ -171,7 +172,7 @@ fn cells(theme: Theme, row: &Row, layout: &Columns) -> Vec<Piece> {
     ));
     if layout.file > 3 {
         let line = row.line.map_or(String::new(), |line| format!(":{line}"));
-        let place = format!("{}{line}", safe(theme, &row.file));
+        let place = format!("{}{line}", safe(theme, short_path(&row.file)));
         cells.push((" ".into(), plain));
         cells.push((theme.text(cut_middle(&place, layout.file - 1)), theme.faint()));
     }

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use slowpath_profile::text::{columns, cut_end, hertz, share_percent, thousands};
+use slowpath_profile::text::{bytes, columns, cut_end, hertz, share_percent, thousands};
 use slowpath_profile::{BuildFlags, Mode};
 
 use super::{Piece, pieces, put, safe};
@@ -107,10 +107,13 @@ fn health(app: &App, width: u16) -> String {
         format!("torn {}%", share_percent(health.torn_share)),
         format!("missed {}", thousands(health.missed)),
         elapsed(health.elapsed_s),
+        format!("cpu {}%", share_percent(health.cpu_share)),
+        app.memory.map_or(String::new(), |memory| format!("mem {}", bytes(memory))),
+        format!("GC {}%", share_percent(health.gc_share)),
         format!("skipped {}", thousands(app.skipped)),
     ];
     let mut line = String::new();
-    for part in parts {
+    for part in parts.into_iter().filter(|part| !part.is_empty()) {
         if columns(&line) + columns(&part) + 2 <= usize::from(width) {
             line += if line.is_empty() { "" } else { "  " };
             line += &part;

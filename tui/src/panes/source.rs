@@ -3,6 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use slowpath_profile::tables::short_path;
 use slowpath_profile::text::{cut_end, cut_middle, share_percent};
 use slowpath_profile::view::live::SourceLine;
 
@@ -12,11 +13,13 @@ use crate::theme::Theme;
 
 /// Spaces for a tab.
 const TAB: &str = "    ";
+/// Columns from which a pane has room for any indentation.
+const WIDE: u16 = 80;
 
 /// Draws the pane.
 pub(crate) fn draw(app: &mut App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let file = app.file().map(|file| safe(theme, file)).unwrap_or_default();
+    let file = app.file().map(|file| safe(theme, short_path(file))).unwrap_or_default();
     let name = if app.place.is_none() { app.row().map(|row| row.name.clone()) } else { None };
     let worst = line(app, app.line()).and_then(|line| line.states.worst());
     let word = worst.map_or(String::new(), |state| format!("  {} {}", theme.glyph(state), state.word()));
@@ -28,11 +31,13 @@ pub(crate) fn draw(app: &mut App, area: Rect, buf: &mut Buffer) {
         return;
     };
     let visible = app.lines.visible(usize::from(body.height), text.len());
+    let margin = if body.width < WIDE { margin(&text[visible.clone()]) } else { 0 };
     for (row, at) in visible.enumerate() {
         let number = at as u32 + 1;
         let mut cells = gutter(theme, line(app, number));
         cells.push((format!(" {number:>4} "), theme.faint()));
-        let code = safe(theme, &text[at].replace('\t', TAB));
+        let code = text[at].replace('\t', TAB);
+        let code = safe(theme, code.get(margin..).unwrap_or_default());
         let is_match = app.search.matches(&text[at], "");
         cells.push((
             cut_end(&code, usize::from(body.width)),
@@ -45,6 +50,15 @@ pub(crate) fn draw(app: &mut App, area: Rect, buf: &mut Buffer) {
         let area = Rect { y: body.y + row as u16, height: 1, ..body };
         app.hits.push((area, Hit::Row(Pane::Source, at)));
     }
+}
+
+/// Columns of indentation that all lines have, which a narrow pane leaves out.
+fn margin(lines: &[String]) -> usize {
+    let spaces = |line: &String| {
+        let line = line.replace('\t', TAB);
+        line.len() - line.trim_start_matches(' ').len()
+    };
+    lines.iter().filter(|line| !line.trim().is_empty()).map(spaces).min().unwrap_or(0)
 }
 
 fn line(app: &App, number: u32) -> Option<&SourceLine> {

@@ -137,6 +137,10 @@ pub struct Health {
     pub torn_share: f64,
     /// Ticks that were missed, of the scope.
     pub missed: u64,
+    /// Share of the samples that were taken while garbage was collected.
+    pub gc_share: f64,
+    /// CPU time of all threads as a share of one core's.
+    pub cpu_share: f64,
     /// Length of the session in seconds.
     pub elapsed_s: f64,
 }
@@ -209,22 +213,23 @@ impl Live {
             Scope::Window => recent.clone(),
             Scope::SinceStart => self.since_start.clone(),
         };
+        let span_ns = match scope {
+            Scope::Window => self.span_ns(window),
+            Scope::SinceStart => self.span_since_start_ns(),
+        };
         Moment {
-            health: self.health(&tally, first, last),
+            health: self.health(&tally, (first, last), span_ns),
             scope: tally,
             window: recent,
             before: self.window_before(window),
             has_before: self.span_since_start_ns() > 2 * window.as_nanos() as u64,
-            span_ns: match scope {
-                Scope::Window => self.span_ns(window),
-                Scope::SinceStart => self.span_since_start_ns(),
-            },
+            span_ns,
             activity: self.activity(),
             evidence: None,
         }
     }
 
-    fn health(&self, tally: &Tally, first: Counts, last: Counts) -> Health {
+    fn health(&self, tally: &Tally, (first, last): (Counts, Counts), span_ns: u64) -> Health {
         let samples = tally.samples();
         let share = |quality| tally.of_quality(quality) as f64 / samples.max(1) as f64;
         Health {
@@ -234,6 +239,8 @@ impl Live {
             failed_share: share(Quality::Dropped),
             torn_share: share(Quality::Retried),
             missed: last.missed.saturating_sub(first.missed),
+            gc_share: tally.in_gc() as f64 / samples.max(1) as f64,
+            cpu_share: tally.cpu_ns() as f64 / span_ns.max(1) as f64,
             elapsed_s: self.now_ns() as f64 / 1e9,
         }
     }

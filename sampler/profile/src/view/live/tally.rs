@@ -60,6 +60,17 @@ impl Tally {
         self.amounts.iter().filter(|(kind, _)| runs(kind)).map(|(_, amount)| amount.samples).sum()
     }
 
+    /// Samples that were taken while garbage was collected.
+    pub(super) fn in_gc(&self) -> u64 {
+        let is = |kind: &Kind| kind.flags.contains(SampleFlags::IN_GC);
+        self.amounts.iter().filter(|(kind, _)| is(kind)).map(|(_, amount)| amount.samples).sum()
+    }
+
+    /// CPU time of all threads, in nanoseconds.
+    pub(super) fn cpu_ns(&self) -> u64 {
+        self.amounts.values().map(|amount| amount.cpu_ns).sum()
+    }
+
     /// Samples of this quality.
     pub(super) fn of_quality(&self, quality: Quality) -> u64 {
         let is = |kind: &Kind| kind.quality == quality;
