@@ -224,7 +224,7 @@ mod tests {
             ("/venv/lib/python3.14/site-packages/attr/_make.py", "attr/_make.py"),
             ("/usr/lib/python3/dist-packages/apt/cache.py", "apt/cache.py"),
             ("C:/x/site-packages/y.py", "y.py"),
-            ("/opt/lib/python3", "/opt/lib/python3"),
+            ("/usr/lib/python3", "/usr/lib/python3"),
             ("shop/cart.py", "shop/cart.py"),
             ("<frozen os>", "<frozen os>"),
         ] {
