@@ -249,6 +249,9 @@ pub(crate) struct OutputArgs {
     /// Write counts and costs of the recording as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) stats_json: Option<PathBuf>,
+    /// Leave the source out of html and heatmap, to share them
+    #[arg(long)]
+    pub(crate) no_source: bool,
     #[command(flatten)]
     pub(crate) paths: PathArgs,
 }

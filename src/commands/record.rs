@@ -142,7 +142,7 @@ pub(super) fn write_all(
         if written.iter().any(|one| one.path == output.path) {
             continue;
         }
-        match write(output, *format, source, &outputs.filter) {
+        match write(output, *format, source, &outputs.filter, outputs.with_source) {
             Ok(one) => written.push(one),
             Err(failure) => failures.push(failure),
         }

@@ -131,7 +131,7 @@ impl Feed for LiveFeed {
         let samples = counted(profile.samples.len() as u64, "sample");
         let seconds = profile.stats.duration_s;
         let written = Output::open(path)
-            .and_then(|mut output| write_silently(&mut output, format, &mut profile, &Filter::default()));
+            .and_then(|mut output| write_silently(&mut output, format, &mut profile, &Filter::default(), true));
         let told = |it: Failure| format!("{}: {}; {}", it.what, it.why, it.fix);
         let written = written.map_err(told)?;
         let (path, size) = (written.path.display(), bytes(written.bytes));
