@@ -10,7 +10,7 @@ import { clock, count, counted, percent, place, plain, sharePercent, shareRange 
 
 /** @type {HTMLElement | null} */
 let panel = null;
-let drawn = "";
+let findingsDrawn = "";
 const opened = /** @type {Set<string>} */ (new Set());
 
 /** @param {HTMLElement} element */
@@ -21,8 +21,8 @@ export function startFindings(element) {
 /** Draws the page anew if it would look different. */
 export function drawFindings() {
   const key = `${weights().key}|${get("finding")}`;
-  if (!panel || key === drawn) return;
-  drawn = key;
+  if (!panel || key === findingsDrawn) return;
+  findingsDrawn = key;
   if (get("finding") !== "") opened.add(get("finding"));
   const focused = document.activeElement?.closest("[data-key]")?.getAttribute("data-key");
   const folded = new Set([...panel.querySelectorAll("details[open]")].map((it) => it.getAttribute("data-key")));

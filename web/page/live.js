@@ -11,7 +11,7 @@ const RETRY_MS = 1000;
 /** A screen reader hears of new numbers at most this often. */
 const SPEAK_MS = 10000;
 
-let source = /** @type {EventSource | null} */ (null);
+let stream = /** @type {EventSource | null} */ (null);
 let number = 0;
 let heardAt = 0;
 let triedAt = 0;
@@ -51,16 +51,16 @@ function freeze(on) {
 
 function connect() {
   triedAt = Date.now();
-  source?.close();
+  stream?.close();
   const mine = new EventSource(`api/live?after=${number}`);
-  source = mine;
+  stream = mine;
   mine.onmessage = (event) => {
-    if (mine === source) heard(JSON.parse(event.data));
+    if (mine === stream) heard(JSON.parse(event.data));
   };
   mine.onerror = () => {
-    if (mine !== source) return;
+    if (mine !== stream) return;
     mine.close();
-    source = null;
+    stream = null;
   };
 }
 
@@ -108,7 +108,7 @@ function take(part) {
 function watch() {
   const now = Date.now();
   const isStale = now - heardAt > STALE_MS && !hasEnded;
-  if ((isStale || source === null) && now - triedAt > (isStale ? STALE_MS : RETRY_MS) && !hasEnded) connect();
+  if ((isStale || stream === null) && now - triedAt > (isStale ? STALE_MS : RETRY_MS) && !hasEnded) connect();
   pulse();
 }
 
@@ -134,15 +134,15 @@ async function post(what) {
 }
 
 async function reset() {
-  await tell(post("reset"), () => "Counts were reset.");
+  await report(post("reset"), () => "Counts were reset.");
 }
 
 async function save() {
-  await tell(post("save"), (answer) => (answer.error ? `Not saved: ${answer.error}` : `Saved as ${answer.path ?? "a file"}.`));
+  await report(post("save"), (answer) => (answer.error ? `Not saved: ${answer.error}` : `Saved as ${answer.path ?? "a file"}.`));
 }
 
 /** @param {Promise<any>} work @param {(answer: any) => string} words */
-async function tell(work, words) {
+async function report(work, words) {
   let said = "";
   try {
     said = words(await work);

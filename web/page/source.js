@@ -94,7 +94,7 @@ export function drawSource() {
   }
   const wanted = Number(get("line"));
   if (wanted > 0 && told.line !== wanted && !(isSame && told.isVisit)) goTo(wanted);
-  else if (told.line < 0) tell(-1, false);
+  else if (told.line < 0) tellLine(-1, false);
 }
 
 /** Draws all; what is looked at in the same file stays. @param {number} file @param {boolean} isSame */
@@ -104,11 +104,11 @@ function redraw(file, isSame) {
   const focused = document.activeElement?.closest("#code tr")?.getAttribute("data-line");
   told = { line: -1, isVisit: false };
   drawFiles(file);
-  drawTools(file);
+  drawSourceTools(file);
   drawCode(file, isSame);
   if (!isSame) return;
   code.scrollTop = scroll;
-  if (before.line > 0) tell(before.line, before.isVisit);
+  if (before.line > 0) tellLine(before.line, before.isVisit);
   if (focused) /** @type {HTMLElement | null} */ (code.querySelector(`tr[data-line="${Number(focused)}"]`))?.focus({ preventScroll: true });
 }
 
@@ -129,7 +129,7 @@ function drawFiles(chosen) {
 }
 
 /** @param {number} file */
-function drawTools(file) {
+function drawSourceTools(file) {
   const path = app.profile.files[file]?.path ?? "no file";
   fill(byId("source-tools"),
     make("strong", { class: "path", title: plain(path) }, shortPath(path, 4)),
@@ -148,7 +148,7 @@ function drawCode(file, isSame) {
   let before = 0;
   for (const line of shown) {
     if (line > before + 1 && before > 0 && text) rows.push(make("tr", { class: "gap" }, make("td", { colspan: 5 }, `… ${counted(line - before - 1, "line")} without samples or states`)));
-    rows.push(rowOf(line, text ? (text[line - 1] ?? "") : null, own.get(line), sites.get(line) ?? [], most));
+    rows.push(lineRow(line, text ? (text[line - 1] ?? "") : null, own.get(line), sites.get(line) ?? [], most));
     before = line;
   }
   const show = get("show");
@@ -189,7 +189,7 @@ function linesToShow(text, own, sites) {
 
 /** @param {number} line @param {string | null} text @param {[number, number] | undefined} weight
  * @param {import("./profile.js").Site[]} sites @param {number} most */
-function rowOf(line, text, weight, sites, most) {
+function lineRow(line, text, weight, sites, most) {
   const all = weights().all;
   const [self, total] = weight ?? [0, 0];
   const marks = text === null ? [] : sites.filter((site) => site.column >= 0).map((site) => ({
@@ -202,8 +202,8 @@ function rowOf(line, text, weight, sites, most) {
     make("td", { class: "state" }, ...stateWords(sites, state)),
     make("th", { scope: "row", class: "line" }, String(line)),
     make("td", { class: "code" }, ...(text === null ? [functionNames(sites)] : marked(text, marks))));
-  row.addEventListener("mouseenter", () => tell(line, true));
-  row.addEventListener("focus", () => tell(line, false));
+  row.addEventListener("mouseenter", () => tellLine(line, true));
+  row.addEventListener("focus", () => tellLine(line, false));
   row.addEventListener("click", () => {
     set({ line: String(line), file: String(currentFile()) });
     row.focus();
@@ -248,7 +248,7 @@ function drawStrip(shown, own, most, lines) {
 }
 
 /** Tells a line: its weights and its instructions. @param {number} line @param {boolean} isVisit */
-function tell(line, isVisit) {
+function tellLine(line, isVisit) {
   told = { line, isVisit };
   const file = currentFile();
   if (line < 0) {
@@ -275,7 +275,7 @@ function tell(line, isVisit) {
 function goTo(line) {
   const row = /** @type {HTMLElement | null} */ (byId("code").querySelector(`tr[data-line="${line}"]`));
   byId("code").querySelectorAll("tr.it").forEach((it) => it.classList.remove("it"));
-  tell(line, false);
+  tellLine(line, false);
   if (!row) return;
   byId("code").querySelectorAll('tr[tabindex="0"]').forEach((it) => it.setAttribute("tabindex", "-1"));
   row.setAttribute("tabindex", "0");
@@ -297,7 +297,7 @@ function keyInCode(event) {
   if (at < 0) return;
   const steps = /** @type {Record<string, number>} */ ({ ArrowDown: 1, ArrowUp: -1, PageDown: 20, PageUp: -20, Home: -at, End: rows.length });
   if (event.key === "Enter") set({ line: rows[at].dataset.line ?? "", file: String(currentFile()) }, { step: true });
-  else if (event.key === "Escape") tell(-1, false);
+  else if (event.key === "Escape") tellLine(-1, false);
   else if (event.key in steps) {
     const next = rows[Math.max(0, Math.min(rows.length - 1, at + steps[event.key]))];
     rows[at].tabIndex = -1;
