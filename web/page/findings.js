@@ -4,7 +4,7 @@ import { app, isSelected, running, weights } from "./app.js";
 import { fill, icon, make } from "./dom.js";
 import { excerpt, toCharacters } from "./text.js";
 import { get, set } from "./state.js";
-import { clock, count, counted, percent, place, plain, sharePercent, shareRange } from "./words.js";
+import { count, counted, percent, place, plain, sharePercent, shareRange } from "./words.js";
 
 /** @typedef {any} Finding */
 
@@ -91,7 +91,7 @@ function row(finding) {
   const level = severity(finding);
   const head = make("button", { type: "button", class: "finding-head", "aria-expanded": String(isOpen), "data-key": id },
     make("span", { class: `severity ${level}` }, icon(level), make("span", { class: "hidden" }, `${level} impact: `)),
-    make("span", { class: "saving" }, make("strong", {}, shareRange(time.low ?? 0, time.high ?? 0)), make("span", { class: "hidden" }, " saved")),
+    make("span", { class: "saving" }, make("strong", {}, shareRange(time.low ?? 0, time.high ?? 0)), make("span", { class: "faint base" }, "of samples")),
     make("span", { class: "what" },
       make("span", { class: "title" }, plain(finding.title ?? "")),
       make("span", { class: "where" }, hurt ? placeOf(hurt.place) : "", cause ? ` – caused (${cause.is_exact ? "exact" : "likely"}) by ${placeOf(cause.place)}` : ""),
@@ -201,9 +201,4 @@ function chain(finding) {
   const reasons = (finding.why ?? []).map((/** @type {any} */ reason) => make("li", {}, make("span", { class: "level" }, `${reason.level} `), plain(reason.text)));
   if (causes.length === 0) causes.push(make("li", {}, "What caused it is not known."));
   return make("ol", { class: "chain" }, ...causes, ...reasons);
-}
-
-/** When it was recorded. @param {number} ms */
-export function recordedAt(ms) {
-  return ms > 0 ? clock(ms) : "";
 }

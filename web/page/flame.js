@@ -82,7 +82,7 @@ export function drawFlame() {
   drawPath();
   if (isTable) treeTable(byId("flame-table"), graphs.main.tree, nameOf(graphs.main), () => weights().all);
   if (layout === "sandwich") drawSide();
-  if (byId("flame-details").childElementCount === 0) details(graphs.main)(null);
+  if (graphs.main.hover < 0 && graphs.callers.hover < 0) details(graphs.main)(graphs.main.focus >= 0 ? graphs.main.focus : null);
 }
 
 /** @param {string} layout */

@@ -2,7 +2,8 @@
 
 import { app } from "./app.js";
 import { announce, byId, fill, make, toggle } from "./dom.js";
-import { clock } from "./words.js";
+import { wholeDocument } from "./profile.js";
+import { clock, plain } from "./words.js";
 
 /** After this long without a word the page says that it is stale. */
 const STALE_MS = 3000;
@@ -10,6 +11,8 @@ const STALE_MS = 3000;
 const RETRY_MS = 1000;
 /** A screen reader hears of new numbers at most this often. */
 const SPEAK_MS = 10000;
+/** Parts that are kept while the view is frozen: ten minutes of them. */
+const MOST_WAITING = 2400;
 
 let stream = /** @type {EventSource | null} */ (null);
 let number = 0;
@@ -17,18 +20,18 @@ let heardAt = 0;
 let triedAt = 0;
 let spokenAt = 0;
 let isFrozen = false;
-let hasEnded = false;
 /** Parts that came while the view was frozen. @type {any[]} */
 let waiting = [];
 let changed = () => {};
 
-/** Connects, and stays connected. @param {() => void} onChanged */
-export function startLive(onChanged) {
+/** Goes on where a document ends, and stays connected. @param {any} whole @param {() => void} onChanged */
+export function startLive(whole, onChanged) {
   changed = onChanged;
   app.isLive = true;
+  number = whole.number ?? 0;
   heardAt = Date.now();
   fill(byId("live"),
-    make("span", { id: "pulse", role: "status" }, "connecting"),
+    make("span", { id: "pulse", role: "status" }, "live"),
     toggle("Freeze", false, freeze),
     make("button", { type: "button", onclick: reset }, "Reset"),
     make("button", { type: "button", onclick: save }, "Save"));
@@ -43,8 +46,8 @@ function freeze(on) {
   if (!on) {
     const parts = waiting;
     waiting = [];
-    for (const part of parts) if (!take(part)) break;
-    changed();
+    if (parts.every(take)) changed();
+    else beginAnew();
   }
   pulse();
 }
@@ -57,6 +60,7 @@ function connect() {
   mine.onmessage = (event) => {
     if (mine === stream) heard(JSON.parse(event.data));
   };
+  // The browser would connect again by itself, but to where the page was at first.
   mine.onerror = () => {
     if (mine !== stream) return;
     mine.close();
@@ -67,85 +71,90 @@ function connect() {
 /** @param {any} part */
 function heard(part) {
   heardAt = Date.now();
-  const hasNews = Object.keys(part).some((key) => key !== "number" && key !== "from");
-  if (hasNews && isFrozen) {
-    // A new whole document makes everything before it needless.
-    if (isWhole(part)) waiting = [];
+  number = part.number ?? number;
+  if (isFrozen) {
+    if (part.whole) waiting = [];
     waiting.push(part);
-    number = part.number;
-    // What waits is bounded: after that the view begins anew when it goes on.
-    if (waiting.length > 2400) {
-      waiting = [];
-      number = 0;
-    }
-  } else if (hasNews && take(part)) changed();
+    // What waits is bounded: beyond that the view begins anew when it goes on.
+    if (waiting.length > MOST_WAITING) waiting = [{ from: { stacks: -1 } }];
+  } else if (take(part)) changed();
+  else beginAnew();
   pulse();
-}
-
-/** @param {any} part */
-function isWhole(part) {
-  return Object.values(part.from ?? {}).every((length) => length === 0);
 }
 
 /** @param {any} part @returns {boolean} whether it fitted */
 function take(part) {
-  if (isWhole(part)) app.profile.clear();
-  if (!app.profile.fits(part)) {
-    number = 0;
-    connect();
-    return false;
-  }
-  app.profile.add(part);
-  number = part.number;
-  hasEnded = Boolean(part.meta?.ended ?? hasEnded);
+  const { profile } = app;
+  if (part.whole) profile.clear();
+  else if (!profile.fits(part)) return false;
+  profile.add(part.whole ? part.document : part);
   if (Date.now() - spokenAt > SPEAK_MS && !isFrozen) {
     spokenAt = Date.now();
-    announce(`${app.profile.meta.samples ?? 0} samples, ${app.profile.findings?.findings?.length ?? 0} findings`);
+    announce(`${profile.meta.samples ?? 0} samples, ${profile.findings?.findings?.length ?? 0} findings`);
   }
   return true;
 }
 
+/** Takes the whole document: what is here does not belong to what comes. */
+async function beginAnew() {
+  stream?.close();
+  stream = null;
+  triedAt = Date.now();
+  try {
+    const whole = await wholeDocument();
+    app.profile.clear();
+    app.profile.add(whole);
+    number = whole.number ?? 0;
+    heardAt = Date.now();
+    connect();
+    changed();
+  } catch {
+    // Tried again by `watch`, and told as stale meanwhile.
+  }
+}
+
 function watch() {
-  const now = Date.now();
-  const isStale = now - heardAt > STALE_MS && !hasEnded;
-  if ((isStale || stream === null) && now - triedAt > (isStale ? STALE_MS : RETRY_MS) && !hasEnded) connect();
+  const quiet = Date.now() - heardAt;
+  const wait = quiet > STALE_MS ? STALE_MS : RETRY_MS;
+  if ((quiet > STALE_MS || stream === null) && Date.now() - triedAt > wait && !app.profile.meta.ended) connect();
   pulse();
 }
 
 function pulse() {
-  const isStale = Date.now() - heardAt > STALE_MS && !hasEnded;
-  const ended = app.profile.meta.ended;
-  const words = hasEnded ? (typeof ended === "string" ? ended : "process ended") : isStale ? `stale since ${clock(heardAt)}` : isFrozen ? "frozen" : "live";
+  const { ended } = app.profile.meta;
+  const isStale = Date.now() - heardAt > STALE_MS && !ended;
+  const words = ended ? plain(String(ended)) : isStale ? `stale since ${clock(heardAt)}` : isFrozen ? "frozen" : "live";
   const place = byId("pulse");
   if (place.textContent !== words) place.textContent = words;
-  place.className = hasEnded || isStale ? "bad" : isFrozen ? "held" : "good";
+  place.className = ended || isStale ? "bad" : isFrozen ? "held" : "good";
 }
 
-/** @param {string} what @returns {Promise<any>} */
+/** @param {string} what */
 async function post(what) {
-  const answer = await fetch(`api/${what}`, { method: "POST", headers: { "X-Slowpath": "1" } });
-  const words = await answer.text();
-  if (!answer.ok) throw new Error(words || answer.statusText);
-  try {
-    return JSON.parse(words);
-  } catch {
-    return { path: words };
-  }
+  const answer = await fetch(`api/${what}`, { method: "POST" });
+  if (!answer.ok) throw new Error((await answer.text()) || answer.statusText);
+  return answer;
 }
 
 async function reset() {
-  await report(post("reset"), () => "Counts were reset.");
+  await report(post("reset"), async () => "Counts were reset.");
 }
 
 async function save() {
-  await report(post("save"), (answer) => (answer.error ? `Not saved: ${answer.error}` : `Saved as ${answer.path ?? "a file"}.`));
+  await report(post("save"), async (answer) => {
+    const named = /filename="?([^";]+)/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "profile.slowpath";
+    const link = /** @type {HTMLAnchorElement} */ (make("a", { download: named, href: URL.createObjectURL(await answer.blob()) }));
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    return `Saved as ${named}.`;
+  });
 }
 
-/** @param {Promise<any>} work @param {(answer: any) => string} words */
+/** @param {Promise<Response>} work @param {(answer: Response) => Promise<string>} words */
 async function report(work, words) {
   let said = "";
   try {
-    said = words(await work);
+    said = await words(await work);
   } catch (error) {
     said = `That failed: ${error instanceof Error ? error.message : error}`;
   }

@@ -8,7 +8,7 @@ import { byId, fill, icon, make, rove } from "./dom.js";
 import { drawFindings, startFindings } from "./findings.js";
 import { drawFlame, startFlame } from "./flame.js";
 import { startLive } from "./live.js";
-import { embedded } from "./profile.js";
+import { wholeDocument } from "./profile.js";
 import { drawSource, startSource } from "./source.js";
 import { get, onChange, readAddress, set } from "./state.js";
 import { drawTimeline, startTimeline } from "./timeline.js";
@@ -85,7 +85,7 @@ function startTheme() {
 
 async function start() {
   const holder = document.getElementById("document");
-  const first = holder?.dataset.tab ?? document.body.dataset.tab ?? "findings";
+  const first = holder?.dataset.tab ?? "findings";
   startTabs();
   byId("threads").addEventListener("change", (event) => set({ threads: /** @type {HTMLSelectElement} */ (event.target).value }));
   byId("skip").addEventListener("click", () => byId("main").focus());
@@ -94,9 +94,9 @@ async function start() {
   addEventListener("hashchange", () => readAddress(first));
   addEventListener("popstate", () => readAddress(first));
   startTheme();
-  const whole = await embedded();
-  if (whole) app.profile.add(whole);
-  else startLive(redrawAll);
+  const whole = await wholeDocument();
+  app.profile.add(whole);
+  if (whole.live) startLive(whole, redrawAll);
   redrawAll();
 }
 

@@ -17,7 +17,8 @@ const COLUMNS = {
   frames: ["function", "line", "column", "end_line", "end_column", "offset"],
   stacks: ["parent", "frame"],
 };
-const ROWS = ["processes", "threads", "files", "events"];
+/** What comes whole whenever it comes. */
+const WHOLE = ["title", "slowpath", "meta", "findings", "diff", "processes", "threads", "events"];
 
 /** A profile as the page knows it. */
 export class Profile {
@@ -65,7 +66,6 @@ export class Profile {
       functions: this.functions.name.length,
       frames: this.frames.line.length,
       stacks: this.stacks.parent.length,
-      events: this.events.length,
     };
   }
 
@@ -78,10 +78,10 @@ export class Profile {
   /** Takes a whole document or the next part of one. @param {any} part */
   add(part) {
     this.version += 1;
-    for (const name of ["title", "slowpath", "meta", "findings", "diff"]) {
+    for (const name of WHOLE) {
       if (part[name] !== undefined) /** @type {any} */ (this)[name] = part[name];
     }
-    for (const table of ROWS) append(/** @type {any} */ (this)[table], part[table]);
+    append(this.files, part.files);
     for (const [table, columns] of Object.entries(COLUMNS)) {
       for (const column of columns) append(/** @type {any} */ (this)[table][column], part[table]?.[column]);
     }
@@ -93,14 +93,15 @@ export class Profile {
     this.index();
   }
 
-  /** @param {any} part */
+  /** A slot that comes again replaces itself in all threads. @param {any} part */
   addSlots(part) {
-    this.slotNs = part.slots.length_ns;
-    const before = part.drop_before ?? -1;
+    const { length_ns, first, runs } = part.slots;
+    this.slotNs = length_ns;
+    const again = new Set(runs.map((/** @type {Slot} */ slot) => slot.slot));
     for (const [key, slot] of this.slots) {
-      if (slot.slot >= 0 && slot.slot < before) this.slots.delete(key);
+      if (again.has(slot.slot) || (slot.slot >= 0 && slot.slot < (first ?? 0))) this.slots.delete(key);
     }
-    for (const slot of part.slots.runs) this.slots.set(`${slot.slot}.${slot.thread}`, slot);
+    for (const slot of runs) this.slots.set(`${slot.slot}.${slot.thread}`, slot);
   }
 
   /** The lines and the beginnings of recursion of what is new. */
@@ -158,12 +159,15 @@ function append(table, rows) {
   for (const row of rows ?? []) table.push(row);
 }
 
-/** The document that the file holds, or `null` on a live page. @returns {Promise<any>} */
-export async function embedded() {
+/** The document that the page holds, or that it is told where to ask for. @returns {Promise<any>} */
+export async function wholeDocument() {
   const holder = document.getElementById("document");
-  const text = holder?.textContent?.trim();
-  if (!text) return null;
-  const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  if (holder?.dataset.from) {
+    const answer = await fetch(holder.dataset.from);
+    if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
+    return answer.json();
+  }
+  const packed = Uint8Array.from(atob(holder?.textContent?.trim() ?? ""), (letter) => letter.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   holder?.remove();
   return new Response(stream).json();

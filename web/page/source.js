@@ -122,10 +122,16 @@ function drawFiles(chosen) {
   const item = (/** @type {typeof files[0]} */ one) => make("li", {}, make("button", {
     type: "button", class: "file", "aria-current": one.file === chosen ? "true" : null, title: plain(one.path),
     onclick: () => set({ file: String(one.file), line: "" }, { step: true }),
-  }, make("span", { class: "share" }, percent(one.own, all)), bar(one.own / (all || 1)), make("span", { class: "path" }, shortPath(one.path || "no file", 2))));
+  }, make("span", { class: "share" }, percent(one.own, all)), bar(one.own / (all || 1)), fileName(one.path)));
   const [own, library] = [files.filter((one) => !one.library), files.filter((one) => one.library)];
   const group = (/** @type {string} */ title, /** @type {typeof files} */ some) => (some.length ? [make("h3", {}, title), make("ul", {}, ...some.slice(0, 200).map(item))] : []);
-  fill(byId("files"), ...group(`Self time ${baseWord()}`, own), ...group("Libraries", library));
+  fill(byId("files"), ...group(`Files, self ${baseWord()}`, own), ...group("Libraries", library));
+}
+
+/** The name of a file, and where it lies. @param {string} path */
+function fileName(path) {
+  const [folder, name] = shortPath(path || "no file", 2).replace(/^…\//, "").split(/\/(?=[^/]*$)/);
+  return make("span", { class: "path" }, name ?? folder, name ? make("span", { class: "faint" }, ` ${folder}`) : null);
 }
 
 /** @param {number} file */
@@ -145,10 +151,11 @@ function drawCode(file, isSame) {
   const most = Math.max(1, ...[...own.values()].map(([self]) => self));
   const shown = linesToShow(text, own, sites);
   const rows = /** @type {HTMLElement[]} */ ([]);
+  const names = text ? new Map() : functionsOfFile(file);
   let before = 0;
   for (const line of shown) {
     if (line > before + 1 && before > 0 && text) rows.push(make("tr", { class: "gap" }, make("td", { colspan: 5 }, `… ${counted(line - before - 1, "line")} without samples or states`)));
-    rows.push(lineRow(line, text ? (text[line - 1] ?? "") : null, own.get(line), sites.get(line) ?? [], most));
+    rows.push(lineRow(line, text ? (text[line - 1] ?? "") : null, own.get(line), sites.get(line) ?? [], most, names.get(line)));
     before = line;
   }
   const show = get("show");
@@ -188,8 +195,8 @@ function linesToShow(text, own, sites) {
 }
 
 /** @param {number} line @param {string | null} text @param {[number, number] | undefined} weight
- * @param {import("./profile.js").Site[]} sites @param {number} most */
-function lineRow(line, text, weight, sites, most) {
+ * @param {import("./profile.js").Site[]} sites @param {number} most @param {string} [names] */
+function lineRow(line, text, weight, sites, most, names) {
   const all = weights().all;
   const [self, total] = weight ?? [0, 0];
   const marks = text === null ? [] : sites.filter((site) => site.column >= 0).map((site) => ({
@@ -201,7 +208,7 @@ function lineRow(line, text, weight, sites, most) {
     make("td", { class: "total" }, total > 0 ? percent(total, all) : ""),
     make("td", { class: "state" }, ...stateWords(sites, state)),
     make("th", { scope: "row", class: "line" }, String(line)),
-    make("td", { class: "code" }, ...(text === null ? [functionNames(sites)] : marked(text, marks))));
+    make("td", { class: "code" }, ...(text === null ? [plain(names ?? "")] : marked(text, marks))));
   row.addEventListener("mouseenter", () => tellLine(line, true));
   row.addEventListener("focus", () => tellLine(line, false));
   row.addEventListener("click", () => {
@@ -227,13 +234,18 @@ function stateWords(sites, state) {
     piece.style.flexGrow = String(part);
     return piece;
   }));
-  return [mix, make("span", { class: `state s${state}` }, make("span", { "aria-hidden": "true" }, one.sign), make("span", { class: "hidden" }, one.word))];
+  return [mix, make("span", { class: `state s${state}` }, make("span", { "aria-hidden": "true" }, one.sign), make("span", { class: "word" }, ` ${one.word}`))];
 }
 
-/** @param {import("./profile.js").Site[]} sites */
-function functionNames(sites) {
-  const names = [...new Set(sites.map((site) => app.profile.functions.name[site.function]))];
-  return plain(names.join(", "));
+/** Names of the functions on each line of a file. @param {number} file @returns {Map<number, string>} */
+function functionsOfFile(file) {
+  const { functions, frames } = app.profile;
+  const names = new Map();
+  for (let frame = 0; frame < frames.line.length; frame += 1) {
+    const fn = frames.function[frame];
+    if (functions.file[fn] === file) names.set(frames.line[frame], (names.get(frames.line[frame]) ?? new Set()).add(functions.name[fn]));
+  }
+  return new Map([...names].map(([line, some]) => [line, [...some].join(", ")]));
 }
 
 /** Where the weight of the file is, beside the scroll bar. @param {number[]} shown @param {Map<number, [number, number]>} own @param {number} most @param {number} lines */

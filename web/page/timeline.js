@@ -1,11 +1,11 @@
 // The page of the time line: a track per thread, and the choice of threads and of a range.
 
 import { app, baseWord, secondsOfSlot, selection } from "./app.js";
-import { colour, onFrame, prepare } from "./canvas.js";
+import { colour, fitted, onFrame, prepare } from "./canvas.js";
 import { announce, byId, fill, make } from "./dom.js";
 import { KIND } from "./profile.js";
 import { get, set } from "./state.js";
-import { count, percent, plain, seconds } from "./words.js";
+import { count, counted, percent, plain, seconds } from "./words.js";
 
 const TRACK = 34;
 const AXIS = 18;
@@ -98,7 +98,7 @@ function drawTracks() {
   profile.threads.forEach((thread, at) => {
     const isOn = !chosen.threads || chosen.threads.has(at);
     context.fillStyle = colour(isOn ? "text" : "faint");
-    context.fillText(plain(threadName(at)).slice(0, Math.floor(names / 6)), 4, at * TRACK + TRACK / 2);
+    context.fillText(fitted(context, plain(threadName(at)), names - 10), 4, at * TRACK + TRACK / 2);
     context.fillStyle = colour("line");
     context.fillRect(0, (at + 1) * TRACK - 1, width, 1);
   });
@@ -283,6 +283,6 @@ function drawEvents() {
     return;
   }
   const rows = events.slice(-200).map((event) => make("tr", {}, make("td", {}, seconds(event.time_ns)), make("td", {}, event.thread === null ? "" : plain(threadName(event.thread))), make("td", {}, event.kind), make("td", {}, plain(event.text))));
-  fill(byId("events"), make("details", {}, make("summary", {}, `${count(events.length)} events`),
+  fill(byId("events"), make("details", {}, make("summary", {}, counted(events.length, "event")),
     make("table", {}, make("thead", {}, make("tr", {}, ...["time", "thread", "kind", "what"].map((words) => make("th", { scope: "col" }, words)))), make("tbody", {}, ...rows))));
 }
