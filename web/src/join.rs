@@ -2,7 +2,9 @@
 //!
 //! A module is pasted behind those that it imports; the words `import` and `export` go. That is all, so
 //! modules keep to what it needs: relative imports of plain names, exports in front of declarations,
-//! names at the top that are unique among all modules. Tests hold them to it.
+//! names at the top that are unique among all modules, no text over several lines. Tests hold them to it.
+//!
+//! Comments that stand alone and indentation are left out, for the page travels with every report.
 
 use std::collections::BTreeSet;
 
@@ -44,7 +46,7 @@ impl<'a> Joined<'a> {
     /// Adds what the module imports; its own text without imports and exports.
     fn resolve(&mut self, name: &str, text: &'a str, above: &mut Vec<&'a str>) -> Result<String, String> {
         let mut body = String::with_capacity(text.len());
-        let mut lines = text.lines();
+        let (mut lines, mut comment) = (text.lines(), Comments::default());
         while let Some(line) = lines.next() {
             if line.starts_with("import ") || line.starts_with("import{") {
                 let mut statement = line.to_owned();
@@ -65,10 +67,28 @@ impl<'a> Joined<'a> {
             {
                 return Err(format!("{name}: {known} is the name of something else already"));
             }
-            body += line;
-            body.push('\n');
+            comment.push(line, &mut body);
         }
         Ok(body)
+    }
+}
+
+/// Leaves comments out.
+#[derive(Default)]
+struct Comments {
+    is_inside: bool,
+}
+
+impl Comments {
+    fn push(&mut self, line: &str, body: &mut String) {
+        let line = line.trim();
+        let begins = line.starts_with("/*");
+        if self.is_inside || (begins && !line.contains("*/")) {
+            self.is_inside = !line.ends_with("*/");
+        } else if !(line.is_empty() || line.starts_with("//") || (begins && line.ends_with("*/"))) {
+            *body += line;
+            body.push('\n');
+        }
     }
 }
 
@@ -98,11 +118,11 @@ mod tests {
     fn a_module_stands_behind_what_it_imports() {
         let modules = [
             ("main.js", "import { b } from './b.js';\nimport {\n  a,\n} from \"./a.js\";\nb(a);\n"),
-            ("b.js", "import { a } from \"./a.js\";\nexport function b(x) {\n  return x + a;\n}\n"),
-            ("a.js", "export const a = 1;\n"),
+            ("b.js", "// b\nimport { a } from \"./a.js\";\n\nexport function b(x) {\n  return x + a;\n}\n"),
+            ("a.js", "/**\n * One.\n */\nexport const a = /** @type {any} */ (1);\n/** Two. */\n"),
         ];
         let joined = join(&modules, "main.js").expect("it is well made");
-        assert_eq!(joined, "const a = 1;\nfunction b(x) {\n  return x + a;\n}\nb(a);\n");
+        assert_eq!(joined, "const a = /** @type {any} */ (1);\nfunction b(x) {\nreturn x + a;\n}\nb(a);\n");
     }
 
     #[test]

@@ -16,7 +16,11 @@
 
 pub mod document;
 mod join;
+pub mod live;
 mod page;
+pub mod server;
 
 pub use document::{Document, Options};
+pub use live::Growing;
 pub use page::{Opening, write_html};
+pub use server::{Content, Feed, Server, Token};

@@ -76,6 +76,20 @@ impl Page {
         format!("default-src 'none'; {}; base-uri 'none'; form-action 'none'", self.hashes)
     }
 
+    /// The policy of a page that a server gives: it asks that server and nobody else.
+    pub(crate) fn policy_of_server(&self) -> String {
+        let own = "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+        format!("default-src 'none'; {}; {own}", self.hashes)
+    }
+
+    /// The page that asks for its document. Its policy is in the answer's head.
+    pub(crate) fn served(&self) -> String {
+        let head = self.head.replacen(POLICY_PLACE, "", 1);
+        let kind = r#"type="application/octet-stream" id="document""#;
+        let tail = &self.tail;
+        format!(r#"{head}<script {kind} data-from="api/document" data-tab="findings"></script>{tail}"#)
+    }
+
     fn head(&self, policy: &str) -> String {
         let meta = format!(r#"<meta http-equiv="Content-Security-Policy" content="{policy}">"#);
         self.head.replacen(POLICY_PLACE, &meta, 1)

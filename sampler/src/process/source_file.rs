@@ -206,7 +206,8 @@ mod tests {
         let directory = Directory::new("other");
         let text = directory.file("text.txt", 0o644);
         let fifo = directory.0.join("fifo.py");
-        rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, Mode::from_raw_mode(0o644), 0).expect("it is writable");
+        rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, Mode::from_raw_mode(0o644), 0)
+            .expect("it is writable");
         fs::create_dir(directory.0.join("package.py")).expect("it is writable");
         let reader = own();
         for name in [

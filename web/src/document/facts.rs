@@ -3,8 +3,8 @@
 use serde::Serialize;
 use slowpath_profile::evidence::{OpFamily, ProcessEvidence};
 use slowpath_profile::text::{hertz, share_percent};
-use slowpath_profile::view::slots::Slots;
-use slowpath_profile::{Mode, Process, Source, Tables, Thread};
+use slowpath_profile::view::slots::{Collection, Collections};
+use slowpath_profile::{Mode, Process, Source, Stats, Tables, Thread};
 
 use super::columns::File;
 
@@ -34,8 +34,8 @@ pub(crate) struct MetaPart {
 }
 
 impl MetaPart {
-    pub(crate) fn of(source: &dyn Source, files: &[File]) -> Self {
-        let (meta, stats) = (source.meta(), source.stats());
+    pub(crate) fn of(source: &dyn Source, stats: &Stats, files: &[File]) -> Self {
+        let meta = source.meta();
         let mut part = Self {
             mode: meta.mode,
             started_ms: meta.started_unix_ns / 1_000_000,
@@ -183,14 +183,14 @@ pub(crate) struct Event {
 }
 
 /// What is known to have happened, and when.
-pub(crate) fn events(slots: &Slots) -> Vec<Event> {
-    let event = |one: &slowpath_profile::view::slots::Collection| Event {
+pub(crate) fn events(collections: &Collections) -> Vec<Event> {
+    let event = |one: Collection| Event {
         time_ns: one.time_ns,
         thread: Some(one.thread.0),
         kind: "gc",
         text: format!("garbage collection, seen by {}", samples(one.samples)),
     };
-    slots.collections.iter().map(event).collect()
+    collections.list().into_iter().map(event).collect()
 }
 
 fn samples(count: u32) -> String {

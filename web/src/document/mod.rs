@@ -20,6 +20,10 @@
 //! | `findings` | what `slowpath advise -f json` writes, or null if nothing was judged |
 //! | `diff` | null |
 //!
+//! A part of a live document is what is new: of the tables what stands behind `from`, of `slots` those that
+//! changed, which replace the same slots of all threads, while slots before `first` are over; `texts` are
+//! `[file, lines]` that were read since; `sites`, `events` and `findings` are there if they changed.
+//!
 //! A run is equal samples of one thread one after the other; `kind` is a
 //! [`slowpath_profile::view::slots::Kind`]. The slot -1 of a
 //! live document holds what is older than all others, without order.
@@ -36,8 +40,8 @@ use slowpath_profile::file::FileError;
 use slowpath_profile::view::slots::{Runs, Slots};
 use slowpath_profile::{Source, ThreadId};
 
-pub(crate) use columns::{Columns, Names};
-pub(crate) use facts::{Event, MetaPart, ProcessPart, Site, ThreadPart};
+pub(crate) use columns::{Columns, Lengths, Names};
+pub(crate) use facts::{Event, MetaPart, ProcessPart, Site, ThreadPart, events, sites};
 pub(crate) use texts::Texts;
 
 /// Name of the format; the number changes when a reader of the old one would go wrong.
@@ -88,7 +92,7 @@ impl Document {
         columns.extend(tables, &mut names);
         texts.fill(&mut columns.files, options.text);
         let (part, cpu_ns) = parts(&slots);
-        let mut meta = MetaPart::of(source, &columns.files);
+        let mut meta = MetaPart::of(source, source.stats(), &columns.files);
         meta.warnings.extend(options.warnings);
         Ok(Self {
             schema: SCHEMA,
@@ -103,7 +107,7 @@ impl Document {
             slots: part,
             cpu_ns,
             sites: facts::sites(source),
-            events: facts::events(&slots),
+            events: facts::events(&slots.collections),
             findings: options.findings,
             diff: None,
         })

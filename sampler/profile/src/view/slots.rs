@@ -3,7 +3,7 @@
 //! What a slot holds of a thread are its samples in the order of time, equal neighbours together: enough
 //! for a time line, and a sum over slots is what [`super::Weights`] counts of the same samples.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::live::Tally;
 use crate::file::FileError;
@@ -114,6 +114,37 @@ pub struct Collection {
     pub samples: u32,
 }
 
+/// Garbage collections as samples tell of them, the last of them if there are very many.
+#[derive(Clone, Debug, Default)]
+pub struct Collections {
+    over: VecDeque<Collection>,
+    /// Those that still run.
+    open: BTreeMap<ThreadId, Collection>,
+}
+
+impl Collections {
+    /// Looks at the next sample.
+    pub fn see(&mut self, sample: &Sample) {
+        if sample.flags.contains(SampleFlags::IN_GC) {
+            let (time_ns, thread) = (sample.time_ns, sample.thread);
+            let first = Collection { time_ns, thread, samples: 0 };
+            self.open.entry(thread).or_insert(first).samples += 1;
+        } else if let Some(over) = self.open.remove(&sample.thread) {
+            self.over.push_back(over);
+            if self.over.len() > MOST_COLLECTIONS {
+                self.over.pop_front();
+            }
+        }
+    }
+
+    /// In the order of time.
+    pub fn list(&self) -> Vec<Collection> {
+        let mut list: Vec<Collection> = self.over.iter().chain(self.open.values()).copied().collect();
+        list.sort_by_key(|one| (one.time_ns, one.thread));
+        list
+    }
+}
+
 /// Samples by slot and thread.
 #[derive(Clone, Debug)]
 pub struct Slots {
@@ -123,10 +154,8 @@ pub struct Slots {
     pub is_ordered: bool,
     /// By number of the slot and thread.
     pub slots: BTreeMap<(u64, ThreadId), Runs>,
-    /// Garbage collections in the order of time, the first of them if there are very many.
-    pub collections: Vec<Collection>,
-    /// Collections that still run, by thread: where they are in the list.
-    open: BTreeMap<ThreadId, usize>,
+    /// Garbage collections.
+    pub collections: Collections,
     runs: usize,
     most_runs: usize,
 }
@@ -137,8 +166,7 @@ impl Slots {
             length_ns: SHORTEST_NS,
             is_ordered: true,
             slots: BTreeMap::new(),
-            collections: Vec::new(),
-            open: BTreeMap::new(),
+            collections: Collections::default(),
             runs: 0,
             most_runs: MOST_RUNS,
         }
@@ -158,24 +186,12 @@ impl Slots {
         }
         let runs = self.slots.entry((sample.time_ns / self.length_ns, sample.thread)).or_default();
         self.runs += usize::from(runs.add(sample, 1, sample.cpu_ns));
-        self.see_collection(sample);
+        self.collections.see(sample);
         if self.runs > self.most_runs {
             self.is_ordered = false;
             self.slots.values_mut().for_each(Runs::merge_equal);
             self.runs = self.slots.values().map(|runs| runs.runs.len()).sum();
             self.most_runs = self.most_runs.max(2 * self.runs);
-        }
-    }
-
-    fn see_collection(&mut self, sample: &Sample) {
-        if !sample.flags.contains(SampleFlags::IN_GC) {
-            self.open.remove(&sample.thread);
-        } else if let Some(at) = self.open.get(&sample.thread) {
-            self.collections[*at].samples += 1;
-        } else if self.collections.len() < MOST_COLLECTIONS {
-            self.open.insert(sample.thread, self.collections.len());
-            let (time_ns, thread) = (sample.time_ns, sample.thread);
-            self.collections.push(Collection { time_ns, thread, samples: 1 });
         }
     }
 
@@ -222,8 +238,8 @@ pub fn runs_of_tally(tally: &Tally) -> BTreeMap<ThreadId, Runs> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::Id;
     use crate::ThreadState::{Idle, Running, WaitingForGil};
+    use crate::ids::Id;
     use crate::testing::ProfileBuilder;
     use crate::view::{Base, Filter, Weights};
 
@@ -295,7 +311,7 @@ mod tests {
         let profile = ProfileBuilder::new().thread("MainThread").sample(&["a"], Running, 3);
         let profile = profile.flags(gc).sample(&["a"], Running, 4).flags(SampleFlags::default());
         let mut profile = profile.sample(&["a"], Running, 1).flags(gc).sample(&["a"], Running, 1).build();
-        let found = Slots::collect(&mut profile).expect("it is in memory").collections;
+        let found = Slots::collect(&mut profile).expect("it is in memory").collections.list();
         assert_eq!(found.iter().map(|one| one.samples).collect::<Vec<_>>(), [4, 1]);
         assert_eq!(found.first().map(|one| one.thread.index()), Some(0));
     }

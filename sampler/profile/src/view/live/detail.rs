@@ -250,7 +250,9 @@ impl Site {
         match (counter.specialised, counter.backoff) {
             (0, 0) => String::new(),
             (0, backoff) => format!("backoff {backoff} of {}", counter.backoff_limit),
-            (looks, _) if counter.disturbed > 0 => format!("missed in {} of {looks} looks", counter.disturbed),
+            (looks, _) if counter.disturbed > 0 => {
+                format!("missed in {} of {looks} looks", counter.disturbed)
+            }
             (looks, _) => format!("hit in {looks} looks"),
         }
     }
