@@ -33,14 +33,20 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+const FOCUSABLE = "button, input, select, summary, [tabindex]";
+
 /**
- * Replaces what an element holds.
+ * Replaces what an element holds; what had the focus has it again.
  * @param {Element} element
  * @param {...(Node | string | number | null | undefined | false)} children
  */
 export function fill(element, ...children) {
   const kept = children.filter((child) => child !== null && child !== undefined && child !== false);
+  const active = document.activeElement;
+  const at = active && active !== element && element.contains(active) ? [...element.querySelectorAll(FOCUSABLE)].indexOf(active) : -1;
   element.replaceChildren(...kept.map((child) => (child instanceof Node ? child : String(child))));
+  const next = at < 0 ? null : /** @type {HTMLElement | undefined} */ (element.querySelectorAll(FOCUSABLE)[at]);
+  if (next && next.tagName === active?.tagName) next.focus({ preventScroll: true });
 }
 
 /** @param {string} id @returns {HTMLElement} */

@@ -10,7 +10,8 @@ import { count, counted, percent, place, plain, sharePercent, shareRange } from 
 
 /** @type {HTMLElement | null} */
 let panel = null;
-let findingsDrawn = "";
+let findingsDrawn = "none";
+let judged = /** @type {any} */ (undefined);
 const opened = /** @type {Set<string>} */ (new Set());
 
 /** @param {HTMLElement} element */
@@ -20,9 +21,11 @@ export function startFindings(element) {
 
 /** Draws the page anew if it would look different. */
 export function drawFindings() {
-  const key = `${weights().key}|${get("finding")}`;
-  if (!panel || key === findingsDrawn) return;
+  const { findings } = app.profile;
+  const key = `${isSelected() ? weights().key : ""}|${opened.has(get("finding")) ? "" : get("finding")}`;
+  if (!panel || (key === findingsDrawn && findings === judged)) return;
   findingsDrawn = key;
+  judged = findings;
   if (get("finding") !== "") opened.add(get("finding"));
   const focused = document.activeElement?.closest("[data-key]")?.getAttribute("data-key");
   const folded = new Set([...panel.querySelectorAll("details[open]")].map((it) => it.getAttribute("data-key")));
@@ -148,7 +151,7 @@ function hurts(finding) {
     make("td", {}, sharePercent(hurt.share?.value ?? 0)),
     isSelected() ? make("td", {}, inSelection(hurt.place)) : null,
     make("td", {}, flameLink(hurt.place))));
-  return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "places" }, make("table", {},
+  return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "places" }, make("table", { class: "places" },
     make("thead", {}, make("tr", {}, ...words.map((word) => (word ? make("th", { scope: "col" }, word) : make("td", {}))))),
     make("tbody", {}, ...rows)));
 }

@@ -11,6 +11,9 @@ import { STATES, count, counted, percent, place, plain } from "./words.js";
 
 /** @typedef {import("./graph.js").Looks} Looks */
 
+/** Functions that the sandwich offers at most. */
+const MOST_FUNCTIONS = 500;
+
 /** @type {{ main: Graph, callers: Graph } | null} */
 let graphs = null;
 /** What the graph was made of, so that it is not made again for nothing. */
@@ -68,6 +71,7 @@ export function drawFlame() {
   byId("flame-table").hidden = !isTable;
   byId("flame-side").hidden = layout !== "sandwich";
   graphs.callers.element.hidden = layout !== "sandwich";
+  if (graphs.main.map) graphs.main.map.hidden = layout === "sandwich";
   const key = [weights().key, layout, get("by"), get("recursion"), get("focus"), get("drop"), get("pick")].join("|");
   if (key !== madeOf) {
     madeOf = key;
@@ -78,6 +82,7 @@ export function drawFlame() {
   const wanted = get("zoom");
   if (wanted !== zoomWords(graphs.main)) graphs.main.zoom = wanted === "" ? -1 : graphs.main.tree.find(wanted.split(".").map((part) => parseInt(part, 36)));
   graphs.main.draw();
+  byId("flame-graphs").dataset.samples = String(graphs.main.tree.width);
   drawMatches();
   drawPath();
   if (isTable) treeTable(byId("flame-table"), graphs.main.tree, nameOf(graphs.main), () => weights().all);
@@ -200,8 +205,13 @@ function details(graph) {
 function drawTools() {
   const names = app.profile.functions.name;
   const how = options();
+  const key = ["layout", "direction", "by", "colour", "recursion", "table", "focus", "drop"].map(get).join("|");
+  const tools = byId("flame-tools");
+  // An open choice must not close because numbers came.
+  if (tools.dataset.key === key) return;
+  tools.dataset.key = key;
   fill(
-    byId("flame-tools"),
+    tools,
     choice("Layout", [["heavy", "left-heavy"], ["time", "time order"], ["sandwich", "sandwich"]], get("layout"), (layout) => set({ layout, zoom: "" }, { step: true })),
     choice("Root", [["icicle", "on top"], ["flame", "at the bottom"]], get("direction"), (direction) => set({ direction })),
     choice("Merge by", [["function", "function"], ["line", "line"]], get("by"), (by) => set({ by, zoom: "" })),
@@ -256,9 +266,11 @@ function drawSide() {
   const { own, total } = functionSums();
   const all = weights().all;
   const chosen = picked();
-  const rows = hottest().slice(0, 100).map((fn) => {
+  const rows = hottest().slice(0, MOST_FUNCTIONS).map((fn) => {
     const name = make("button", { type: "button", class: "link", onclick: () => set({ pick: String(fn), zoom: "" }, { step: true }) }, plain(app.profile.functions.name[fn]));
-    return make("tr", { "aria-current": fn === chosen ? "true" : null }, make("td", {}, percent(sum(own, fn), all)), make("td", {}, percent(sum(total, fn), all)), make("th", { scope: "row" }, name));
+    const [self, passed] = [sum(own, fn), sum(total, fn)];
+    const row = { "aria-current": fn === chosen ? "true" : null, "data-function": fn, "data-self": self, "data-total": passed, title: `self ${count(self)}, total ${counted(passed, "sample")}` };
+    return make("tr", row, make("td", {}, percent(self, all)), make("td", {}, percent(passed, all)), make("th", { scope: "row" }, name));
   });
   fill(byId("flame-side"), make("table", {},
     make("caption", {}, `Functions, ${baseWord()}`),

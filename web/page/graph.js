@@ -1,6 +1,6 @@
 // A flame graph on a canvas: draws the visible part, and moves a focus through it by keys.
 
-import { announce, byId, make } from "./dom.js";
+import { announce, make } from "./dom.js";
 import { colour, colourOf, fitted, heatStep, onFrame, prepare } from "./canvas.js";
 import { NO_PYTHON, Tree, firstAt } from "./tree.js";
 import { plain } from "./words.js";
@@ -152,8 +152,12 @@ export class Graph {
 
   /** @param {number} depth */
   yOf(depth) {
-    const rows = this.tree.rows.length;
-    return (this.looks?.isFlame ? rows - 1 - depth : depth) * ROW;
+    return this.looks?.isFlame ? this.height() - (depth + 1) * ROW : depth * ROW;
+  }
+
+  /** A flame stands on the ground, also where it is low. */
+  height() {
+    return Math.max(this.tree.rows.length * ROW, this.scroller.clientHeight);
   }
 
   /** Scrolls a node into view. @param {number} id */
@@ -167,8 +171,8 @@ export class Graph {
 
   /** @param {MouseEvent} event */
   at(event) {
-    const line = Math.floor((event.offsetY + this.scroller.scrollTop) / ROW);
-    const depth = this.looks?.isFlame ? this.tree.rows.length - 1 - line : line;
+    const y = event.offsetY + this.scroller.scrollTop;
+    const depth = Math.floor((this.looks?.isFlame ? this.height() - y : y) / ROW);
     const row = this.tree.rows[depth];
     if (!row) return -1;
     const [from, span] = this.window();
@@ -181,7 +185,7 @@ export class Graph {
     const { scroller, tree } = this;
     const [width, height] = [scroller.clientWidth, scroller.clientHeight];
     if (!this.looks || width === 0) return;
-    this.space.style.height = `${Math.max(tree.rows.length * ROW, height)}px`;
+    this.space.style.height = `${this.height()}px`;
     this.canvas.style.width = `${width}px`;
     this.canvas.style.height = `${height}px`;
     const context = prepare(this.canvas, width, height);
@@ -262,7 +266,7 @@ export class Graph {
     const width = map.clientWidth;
     const context = prepare(map, width, MINIMAP);
     const rows = tree.rows.length || 1;
-    const high = Math.max(1, Math.min(4, MINIMAP / rows));
+    const high = Math.max(1, Math.min(6, MINIMAP / rows));
     const scale = tree.width > 0 ? width / tree.width : 0;
     context.fillStyle = colour("mapblock");
     for (let depth = 0; depth < tree.rows.length && depth * high < MINIMAP; depth += 1) {
@@ -289,9 +293,4 @@ export class Graph {
   focusHere() {
     this.scroller.focus();
   }
-}
-
-/** What of a graph is told below it. @param {...(Node | string)} children */
-export function showDetails(...children) {
-  byId("flame-details").replaceChildren(...children);
 }

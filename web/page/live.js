@@ -2,7 +2,7 @@
 
 import { app } from "./app.js";
 import { announce, byId, fill, make, toggle } from "./dom.js";
-import { wholeDocument } from "./profile.js";
+import { Profile, wholeDocument } from "./profile.js";
 import { clock, plain } from "./words.js";
 
 /** After this long without a word the page says that it is stale. */
@@ -84,9 +84,9 @@ function heard(part) {
 
 /** @param {any} part @returns {boolean} whether it fitted */
 function take(part) {
+  if (part.whole) app.profile = new Profile();
+  else if (!app.profile.fits(part)) return false;
   const { profile } = app;
-  if (part.whole) profile.clear();
-  else if (!profile.fits(part)) return false;
   profile.add(part.whole ? part.document : part);
   if (Date.now() - spokenAt > SPEAK_MS && !isFrozen) {
     spokenAt = Date.now();
@@ -102,7 +102,7 @@ async function beginAnew() {
   triedAt = Date.now();
   try {
     const whole = await wholeDocument();
-    app.profile.clear();
+    app.profile = new Profile();
     app.profile.add(whole);
     number = whole.number ?? 0;
     heardAt = Date.now();

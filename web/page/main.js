@@ -37,6 +37,26 @@ const redrawAll = onFrame(() => {
   document.body.dataset.ready = tab;
 });
 
+/** New numbers wait while a button of the mouse is down: a click must meet what it was meant for. */
+function redrawWhenFree() {
+  if (isPressed) hasNews = true;
+  else redrawAll();
+}
+
+let isPressed = false;
+let hasNews = false;
+
+function startPointer() {
+  addEventListener("pointerdown", () => (isPressed = true), true);
+  for (const end of ["pointerup", "pointercancel"]) {
+    addEventListener(end, () => setTimeout(() => {
+      isPressed = false;
+      if (hasNews) redrawAll();
+      hasNews = false;
+    }), true);
+  }
+}
+
 function startTabs() {
   const buttons = TABS.map(([name, words]) => make("button", {
     type: "button", role: "tab", id: `tab-${name}`, "aria-controls": name, "aria-selected": "false", onclick: () => set({ tab: name }, { step: true }),
@@ -96,7 +116,7 @@ async function start() {
   startTheme();
   const whole = await wholeDocument();
   app.profile.add(whole);
-  if (whole.live) startLive(whole, redrawAll);
+  if (whole.live) startLive(whole, redrawWhenFree);
   redrawAll();
 }
 

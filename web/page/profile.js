@@ -20,42 +20,37 @@ const COLUMNS = {
 /** What comes whole whenever it comes. */
 const WHOLE = ["title", "slowpath", "meta", "findings", "diff", "processes", "threads", "events"];
 
+/** Rises with every change of any profile, so that what was worked out can be told to be old. */
+let changes = 0;
+
 /** A profile as the page knows it. */
 export class Profile {
-  constructor() {
-    /** Grows with every change, so that what was worked out can be told to be old. */
-    this.version = 0;
-    this.clear();
-  }
-
-  clear() {
-    this.version += 1;
-    this.title = "";
-    this.slowpath = "";
-    this.meta = /** @type {Record<string, any>} */ ({});
-    this.processes = /** @type {any[]} */ ([]);
-    this.threads = /** @type {any[]} */ ([]);
-    this.files = /** @type {any[]} */ ([]);
-    this.events = /** @type {any[]} */ ([]);
-    this.functions = { name: /** @type {string[]} */ ([]), file: /** @type {number[]} */ ([]), line: /** @type {number[]} */ ([]) };
-    this.frames = /** @type {Record<string, number[]>} */ (
-      Object.fromEntries(COLUMNS.frames.map((column) => [column, []]))
-    );
-    this.stacks = { parent: /** @type {number[]} */ ([]), frame: /** @type {number[]} */ ([]) };
-    this.slotNs = 1;
-    /** @type {Map<string, Slot>} */
-    this.slots = new Map();
-    this.sites = /** @type {Site[]} */ ([]);
-    this.siteAt = /** @type {Map<number, Site>} */ (new Map());
-    this.findings = /** @type {any} */ (null);
-    this.diff = /** @type {any} */ (null);
-    /** Per stack: whether no caller is the same function, the same line. */
-    this.isFirstFunction = /** @type {boolean[]} */ ([]);
-    this.isFirstLine = /** @type {boolean[]} */ ([]);
-    this.lineOfFrame = /** @type {number[]} */ ([]);
-    this.lines = { file: /** @type {number[]} */ ([]), line: /** @type {number[]} */ ([]) };
-    this.lineIds = /** @type {Map<number, number>} */ (new Map());
-  }
+  version = (changes += 1);
+  title = "";
+  slowpath = "";
+  meta = /** @type {Record<string, any>} */ ({});
+  processes = /** @type {any[]} */ ([]);
+  threads = /** @type {any[]} */ ([]);
+  files = /** @type {any[]} */ ([]);
+  events = /** @type {any[]} */ ([]);
+  functions = { name: /** @type {string[]} */ ([]), file: /** @type {number[]} */ ([]), line: /** @type {number[]} */ ([]) };
+  frames = {
+    function: /** @type {number[]} */ ([]), line: /** @type {number[]} */ ([]), column: /** @type {number[]} */ ([]),
+    end_line: /** @type {number[]} */ ([]), end_column: /** @type {number[]} */ ([]), offset: /** @type {number[]} */ ([]),
+  };
+  stacks = { parent: /** @type {number[]} */ ([]), frame: /** @type {number[]} */ ([]) };
+  slotNs = 1;
+  slots = /** @type {Map<string, Slot>} */ (new Map());
+  sites = /** @type {Site[]} */ ([]);
+  siteAt = /** @type {Map<number, Site>} */ (new Map());
+  findings = /** @type {any} */ (null);
+  diff = /** @type {any} */ (null);
+  /** Per stack: whether no caller is the same function, the same line. */
+  isFirstFunction = /** @type {boolean[]} */ ([]);
+  isFirstLine = /** @type {boolean[]} */ ([]);
+  lineOfFrame = /** @type {number[]} */ ([]);
+  lines = { file: /** @type {number[]} */ ([]), line: /** @type {number[]} */ ([]) };
+  lineIds = /** @type {Map<number, number>} */ (new Map());
 
   /** How much of each table is here. @returns {Record<string, number>} */
   lengths() {
@@ -77,7 +72,7 @@ export class Profile {
 
   /** Takes a whole document or the next part of one. @param {any} part */
   add(part) {
-    this.version += 1;
+    this.version = changes += 1;
     for (const name of WHOLE) {
       if (part[name] !== undefined) /** @type {any} */ (this)[name] = part[name];
     }

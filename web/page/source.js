@@ -137,6 +137,9 @@ function fileName(path) {
 /** @param {number} file */
 function drawSourceTools(file) {
   const path = app.profile.files[file]?.path ?? "no file";
+  const key = `${path}|${get("show")}`;
+  if (byId("source-tools").dataset.key === key) return;
+  byId("source-tools").dataset.key = key;
   fill(byId("source-tools"),
     make("strong", { class: "path", title: plain(path) }, shortPath(path, 4)),
     choice("Show", [["both", "samples and states"], ["samples", "samples"], ["states", "states"]], get("show"), (show) => set({ show })),
@@ -203,7 +206,7 @@ function lineRow(line, text, weight, sites, most, names) {
     from: toCharacters(text, site.column), to: endOf(site, text), state: stateIndex(site.state),
   }));
   const state = sites.map((site) => stateIndex(site.state)).reduce((one, other) => worseOf(one, other), /** @type {number | undefined} */ (undefined));
-  const row = make("tr", { "data-line": line, tabindex: -1 },
+  const row = make("tr", { "data-line": line, "data-self": self, "data-total": total, tabindex: -1 },
     make("td", { class: `self h${heatStep(self / most)}` }, self > 0 ? percent(self, all) : ""),
     make("td", { class: "total" }, total > 0 ? percent(total, all) : ""),
     make("td", { class: "state" }, ...stateWords(sites, state)),

@@ -95,7 +95,7 @@ function drawTracks() {
   for (const slot of profile.slots.values()) {
     if (slot.slot >= 0) drawSlot(context, slot, names + (slot.slot - first) * each, each, most);
   }
-  profile.threads.forEach((thread, at) => {
+  profile.threads.forEach((_, at) => {
     const isOn = !chosen.threads || chosen.threads.has(at);
     context.fillStyle = colour(isOn ? "text" : "faint");
     context.fillText(fitted(context, plain(threadName(at)), names - 10), 4, at * TRACK + TRACK / 2);
