@@ -20,6 +20,7 @@ export function colour(name) {
 /** The theme changed. */
 export function forgetColours() {
   known.clear();
+  ofTexts.clear();
 }
 
 export function isDark() {
@@ -27,8 +28,18 @@ export function isDark() {
   return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
+/** @type {Map<string, string>} */
+const ofTexts = new Map();
+
 /** A calm colour of its own for a text. @param {string} text */
 export function colourOf(text) {
+  const chosen = ofTexts.get(text) ?? hashed(text);
+  ofTexts.set(text, chosen);
+  return chosen;
+}
+
+/** @param {string} text */
+function hashed(text) {
   let hash = 0;
   for (let at = 0; at < text.length; at += 1) hash = (hash * 31 + text.charCodeAt(at)) | 0;
   const hue = ((hash >>> 0) * 47) % 360;

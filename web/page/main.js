@@ -107,6 +107,7 @@ async function start() {
   const holder = document.getElementById("document");
   const first = holder?.dataset.tab ?? "findings";
   startTabs();
+  startPointer();
   byId("threads").addEventListener("change", (event) => set({ threads: /** @type {HTMLSelectElement} */ (event.target).value }));
   byId("skip").addEventListener("click", () => byId("main").focus());
   onChange(redrawAll);

@@ -162,7 +162,9 @@ export async function wholeDocument() {
     if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
     return answer.json();
   }
-  const packed = Uint8Array.from(atob(holder?.textContent?.trim() ?? ""), (letter) => letter.charCodeAt(0));
+  const letters = atob(holder?.textContent?.trim() ?? "");
+  const packed = new Uint8Array(letters.length);
+  for (let at = 0; at < letters.length; at += 1) packed[at] = letters.charCodeAt(at);
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   holder?.remove();
   return new Response(stream).json();

@@ -28,7 +28,8 @@ export class Tree {
     this.ownParts = [];
     this.own = new Float64Array(0);
     this.total = new Float64Array(0);
-    /** Where a node begins and how wide it is, in samples. */
+    /** How wide a node is and where it begins, in samples. */
+    this.sums = new Float64Array(0);
     this.x = new Float64Array(0);
     this.width = 0;
     /** Nodes of each depth from left to right. @type {number[][]} */
@@ -78,37 +79,49 @@ export class Tree {
     return this;
   }
 
+  /** Rows from the root on: children stand below their parent, the heaviest first. */
   arrange() {
     const count = this.key.length;
     const sums = new Float64Array(count);
-    for (let id = 0; id < count; id += 1) sums[id] = sum(this.total, id);
-    this.sums = sums;
-    const order = [];
-    for (let id = 0; id < count; id += 1) if (sums[id] > 0) order.push(id);
-    // By depth, then by parent's place, which is known once the row above is placed.
-    const byDepth = /** @type {number[][]} */ ([]);
-    for (const id of order) (byDepth[this.depth[id]] ??= []).push(id);
-    this.x = new Float64Array(count);
-    const next = new Float64Array(count);
-    let rootNext = 0;
-    for (const row of byDepth) {
-      if (!this.isOrdered) {
-        row.sort((one, other) => this.xOfParent(one) - this.xOfParent(other) || sums[other] - sums[one] || one - other);
-      }
-      for (const id of row) {
-        const parent = this.parent[id];
-        this.x[id] = parent < 0 ? rootNext : this.x[parent] + next[parent];
-        if (parent < 0) rootNext += sums[id];
-        else next[parent] += sums[id];
+    const [firstChild, next] = [new Int32Array(count).fill(-1), new Int32Array(count).fill(-1)];
+    let row = /** @type {number[]} */ ([]);
+    for (let id = count - 1; id >= 0; id -= 1) {
+      sums[id] = sum(this.total, id);
+      if (sums[id] === 0) continue;
+      const parent = this.parent[id];
+      if (parent < 0) row.push(id);
+      else {
+        next[id] = firstChild[parent];
+        firstChild[parent] = id;
       }
     }
-    this.rows = byDepth;
-    this.width = rootNext;
+    this.sums = sums;
+    this.x = new Float64Array(count);
+    this.rows = [];
+    this.width = this.line(row.reverse(), 0, 0);
+    while (row.length > 0) {
+      this.rows.push(row);
+      const below = /** @type {number[]} */ ([]);
+      for (const id of row) {
+        const from = below.length;
+        for (let child = firstChild[id]; child >= 0; child = next[child]) below.push(child);
+        this.line(below, from, this.x[id]);
+      }
+      row = below;
+    }
   }
 
-  /** @param {number} id */
-  xOfParent(id) {
-    return this.parent[id] < 0 ? 0 : this.x[this.parent[id]];
+  /** Lines up the nodes of a row from `from` on, beginning at `x`. @param {number[]} row @param {number} from @param {number} x */
+  line(row, from, x) {
+    if (!this.isOrdered && row.length - from > 1) {
+      const some = row.slice(from).sort((one, other) => this.sums[other] - this.sums[one] || one - other);
+      some.forEach((id, at) => (row[from + at] = id));
+    }
+    for (let at = from; at < row.length; at += 1) {
+      this.x[row[at]] = x;
+      x += this.sums[row[at]];
+    }
+    return x;
   }
 
   /** Children with a weight, from left to right. @param {number} id -1 for the roots */
@@ -126,7 +139,7 @@ export class Tree {
 
   /** @param {number} id */
   weight(id) {
-    return this.sums?.[id] ?? 0;
+    return this.sums[id] ?? 0;
   }
 
   /** Keys from the root to a node. @param {number} id */

@@ -19,7 +19,7 @@ export function stateIndex(word) {
 
 /** @param {number} value */
 export function count(value) {
-  return value.toLocaleString("en-US");
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 /** @param {number} value @param {string} noun */
