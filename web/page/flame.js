@@ -139,14 +139,15 @@ function nameOf(graph) {
 function looks(graph, isFlame) {
   const name = nameOf(graph);
   const words = get("colour");
-  const mixes = words === "state" ? mixesOf(graph) : null;
+  const states = words === "state" ? mixesOf(graph) : null;
   return {
     name,
     isFlame,
     colour: words,
     module: (id) => (functionOf(graph, id) < 0 ? "" : app.profile.fileOf(functionOf(graph, id)).path),
+    isFound: (id) => found !== null && found[functionOf(graph, id)] === 1,
     dimmed: (id) => found !== null && found[functionOf(graph, id)] !== 1,
-    mix: mixes ? (id) => mixes.slice(id * STATES.length, (id + 1) * STATES.length) : null,
+    mix: states ? (id) => states.slice(id * STATES.length, (id + 1) * STATES.length) : null,
     say: (id) => {
       const fn = functionOf(graph, id);
       const states = fn < 0 ? "" : statesOf(fn);
@@ -163,17 +164,26 @@ function zoomWords(graph) {
   return graph.tree.pathOf(graph.zoom).map((key) => key.toString(36)).join(".");
 }
 
-/** Samples of each state below each node. @param {Graph} graph @returns {number[]} */
+/** @type {WeakMap<Tree, Float64Array>} */
+const mixes = new WeakMap();
+
+/** Samples of each state below each node. @param {Graph} graph */
 function mixesOf(graph) {
-  const { tree } = graph;
+  const known = mixes.get(graph.tree) ?? mixesOfTree(graph.tree);
+  mixes.set(graph.tree, known);
+  return known;
+}
+
+/** @param {Tree} tree */
+function mixesOfTree(tree) {
   const states = runningStates();
-  const mixes = new Array(tree.key.length * STATES.length).fill(0);
+  const parts = new Float64Array(tree.key.length * STATES.length);
   for (let id = tree.key.length - 1; id >= 0; id -= 1) {
-    if (tree.frame[id] >= 0) mixes[id * STATES.length + states[tree.frame[id]]] += tree.own[id * 3];
+    if (tree.frame[id] >= 0) parts[id * STATES.length + states[tree.frame[id]]] += tree.own[id * 3];
     if (tree.parent[id] < 0) continue;
-    for (let state = 0; state < STATES.length; state += 1) mixes[tree.parent[id] * STATES.length + state] += mixes[id * STATES.length + state];
+    for (let state = 0; state < STATES.length; state += 1) parts[tree.parent[id] * STATES.length + state] += parts[id * STATES.length + state];
   }
-  return mixes;
+  return parts;
 }
 
 /** @param {Graph} graph */

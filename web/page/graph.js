@@ -8,9 +8,11 @@ import { plain } from "./words.js";
 /** Height of a row in CSS pixels. */
 const ROW = 18;
 const MINIMAP = 36;
+/** Blocks below this width have no colour of their own. */
+const THIN = 1.5;
 
-/** @typedef {{ name: (id: number) => string, module: (id: number) => string, dimmed: (id: number) => boolean,
- *   mix: ((id: number) => number[]) | null, say: (id: number) => string, details: (id: number | null) => void,
+/** @typedef {{ name: (id: number) => string, module: (id: number) => string, dimmed: (id: number) => boolean, isFound: (id: number) => boolean,
+ *   mix: ((id: number) => Float64Array) | null, say: (id: number) => string, details: (id: number | null) => void,
  *   zoomed: (id: number) => void, picked: (id: number) => void, colour: string, isFlame: boolean }} Looks */
 
 /** One graph with its minimap. */
@@ -22,6 +24,8 @@ export class Graph {
     this.focus = -1;
     this.hover = -1;
     this.zoom = -1;
+    /** The outline for the minimap. */
+    this.shapes = { tree: this.tree, width: -1, rows: /** @type {[number, number][][]} */ ([]) };
     this.canvas = /** @type {HTMLCanvasElement} */ (make("canvas", { "aria-hidden": "true" }));
     this.map = /** @type {HTMLCanvasElement | null} */ (hasMap ? make("canvas", { class: "map", "aria-hidden": "true" }) : null);
     this.space = make("div", { class: "space" }, this.canvas);
@@ -204,19 +208,30 @@ export class Graph {
   drawRow(context, row, y, from, scale, width) {
     const { tree } = this;
     let at = Math.max(0, firstAt(row, tree.x, from) - 1);
-    let drawnTo = -1;
+    // Thin neighbours are one block: thousands of them would take long and tell nothing.
+    let [thinFrom, thinTo] = [-1, -1];
+    const drawThin = () => {
+      context.fillStyle = colour("thin");
+      if (thinTo > thinFrom) context.fillRect(thinFrom, y, thinTo - thinFrom, ROW - 1);
+      [thinFrom, thinTo] = [-1, -1];
+    };
     while (at < row.length) {
       const id = row[at];
       const left = Math.max(0, (tree.x[id] - from) * scale);
       if (left >= width) break;
       const right = Math.min(width, (tree.x[id] + tree.weight(id) - from) * scale);
-      if (right > left && right > drawnTo) {
-        this.drawBlock(context, id, left, y, Math.max(right - left, 0.5));
-        drawnTo = Math.floor(right);
+      at += 1;
+      if (right - left >= THIN || id === this.focus || this.looks?.isFound(id)) {
+        if (right > left) this.drawBlock(context, id, left, y, Math.max(right - left, 1));
+        continue;
       }
-      // Blocks thinner than a pixel: on to the first that ends beyond this pixel.
-      at = right - left < 1 ? Math.max(at + 1, firstAt(row, tree.x, from + (drawnTo + 1) / scale) - 1) : at + 1;
+      if (left > thinTo + 1) drawThin();
+      if (thinFrom < 0) thinFrom = left;
+      thinTo = Math.max(thinTo, right);
+      // Thinner than a pixel: on to the last that begins in this pixel.
+      if (right - left < 1) at = Math.max(at, firstAt(row, tree.x, from + (Math.floor(right) + 1) / scale) - 1);
     }
+    drawThin();
   }
 
   /** @param {CanvasRenderingContext2D} context @param {number} id @param {number} x @param {number} y @param {number} wide */
@@ -248,7 +263,7 @@ export class Graph {
     return colourOf(looks.module(id));
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {number[]} mix @param {number} x @param {number} y @param {number} wide */
+  /** @param {CanvasRenderingContext2D} context @param {Float64Array} mix @param {number} x @param {number} y @param {number} wide */
   drawMix(context, mix, x, y, wide) {
     const all = mix.reduce((one, other) => one + other, 0);
     let at = x;
@@ -261,28 +276,17 @@ export class Graph {
   }
 
   drawMap() {
-    if (!this.map) return;
+    if (!this.map || this.map.hidden) return;
     const { tree, map } = this;
     const width = map.clientWidth;
     const context = prepare(map, width, MINIMAP);
-    const rows = tree.rows.length || 1;
-    const high = Math.max(1, Math.min(6, MINIMAP / rows));
     const scale = tree.width > 0 ? width / tree.width : 0;
     context.fillStyle = colour("mapblock");
+    const rows = tree.rows.length || 1;
+    const high = Math.max(1, Math.min(6, MINIMAP / rows));
     for (let depth = 0; depth < tree.rows.length && depth * high < MINIMAP; depth += 1) {
       const y = this.looks?.isFlame ? MINIMAP - (depth + 1) * high : depth * high;
-      const row = tree.rows[depth];
-      // One rectangle for neighbours without a gap.
-      let [start, end] = [-1, -1];
-      for (const id of row) {
-        const left = tree.x[id] * scale;
-        if (left > end + 0.5) {
-          if (end > start) context.fillRect(start, y, end - start, high);
-          start = left;
-        }
-        end = left + tree.weight(id) * scale;
-      }
-      if (end > start) context.fillRect(start, y, end - start, high);
+      for (const [from, to] of this.shapeOf(depth, width)) context.fillRect(from * scale, y, (to - from) * scale, high);
     }
     const [from, span] = this.window();
     context.strokeStyle = colour("focus");
@@ -290,7 +294,21 @@ export class Graph {
     context.strokeRect(from * scale + 1, 1, Math.max(span * scale - 2, 2), MINIMAP - 2);
   }
 
-  focusHere() {
-    this.scroller.focus();
+  /** Where a row has blocks, in samples; gaps that cannot be seen are closed. @param {number} depth @param {number} width */
+  shapeOf(depth, width) {
+    const { tree, shapes } = this;
+    if (shapes.tree !== tree || shapes.width !== width) this.shapes = { tree, width, rows: [] };
+    const known = this.shapes.rows[depth];
+    if (known) return known;
+    const gap = (tree.width / (width || 1)) * 0.5;
+    const parts = /** @type {[number, number][]} */ ([]);
+    for (const id of tree.rows[depth]) {
+      const last = parts[parts.length - 1];
+      const [from, to] = [tree.x[id], tree.x[id] + tree.weight(id)];
+      if (last && from <= last[1] + gap) last[1] = to;
+      else parts.push([from, to]);
+    }
+    this.shapes.rows[depth] = parts;
+    return parts;
   }
 }
