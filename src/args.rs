@@ -15,10 +15,12 @@ use slowpath_sampler::options::{Rate, SampleOptions, ThreadFilter};
 use crate::format::{DiffFormat, Format};
 
 mod check;
+mod serve;
 mod top;
 mod verify;
 
 pub(crate) use check::{CheckArgs, Form, FormArgs, GateArgs};
+pub(crate) use serve::{PartArgs, ServeArgs};
 pub(crate) use top::{TopArgs, ViewArgs};
 pub(crate) use verify::{ChangeArgs, Clock, VerifyArgs};
 
@@ -87,6 +89,8 @@ pub(crate) enum Command {
     Attach(AttachArgs),
     /// Watch a process live: functions, source, instructions, advice, threads, flame graph
     Top(Box<TopArgs>),
+    /// Look at a process, a program or a recording in a browser
+    Serve(Box<ServeArgs>),
     /// Say what is slow, which code caused it and what a fix would save
     Advise(AdviseArgs),
     /// Fail if there is something new to fix: the gate for continuous integration
@@ -301,6 +305,8 @@ pub(crate) struct ReportArgs {
     #[arg(long)]
     pub(crate) no_advice: bool,
     #[command(flatten)]
+    pub(crate) part: PartArgs,
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
 
@@ -393,7 +399,7 @@ mod tests {
         for flag in ["--native", "--async", "--exact", "--cpu-budget=1%", "--mode=memory"] {
             assert!(Cli::try_parse_from(["slowpath", "attach", "1", flag]).is_err(), "{flag}");
         }
-        for command in ["serve", "agent", "demo"] {
+        for command in ["agent", "demo"] {
             assert!(Cli::try_parse_from(["slowpath", command, "1"]).is_err(), "{command}");
         }
     }
@@ -407,6 +413,7 @@ mod tests {
             "run",
             "attach",
             "top",
+            "serve",
             "advise",
             "check",
             "verify",

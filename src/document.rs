@@ -7,12 +7,12 @@ use slowpath_profile::{Process, Source};
 use slowpath_web::{Document, Options};
 
 use crate::output::summary;
-use crate::sources;
+use crate::sources::{self, Sources};
 
 /// The document of a profile that is over.
-pub(crate) fn of(source: &mut dyn Source, with_source: bool) -> Result<Document, FileError> {
-    let findings = sources::advise(source)?;
-    let text = |file: &str| if with_source { sources::lines(file) } else { None };
+pub(crate) fn of(source: &mut dyn Source, sources: &Sources) -> Result<Document, FileError> {
+    let findings = sources::advise(source, sources)?;
+    let text = |file: &str| sources.lines(file);
     let title = title(source.processes());
     Document::of(
         source,

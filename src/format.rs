@@ -41,7 +41,9 @@ impl Format {
     fn description(self) -> &'static str {
         match self {
             Self::Recording => "recording, from which every other format can be made",
-            Self::Page(Opening::Findings) => "browser view in one file: findings, flame graph, source, time line",
+            Self::Page(Opening::Findings) => {
+                "browser view in one file: findings, flame graph, source, time line"
+            }
             Self::Page(Opening::Source) => "the same file, opened at the source with its heat",
             Self::Export(format) => format.description(),
         }

@@ -16,6 +16,7 @@ use crate::format::Format;
 use crate::forms::Forms;
 use crate::output::summary;
 use crate::progress::WithBar;
+use crate::sources::Sources;
 
 /// One file to write, open.
 #[derive(Debug)]
@@ -197,10 +198,10 @@ pub(crate) fn write(
     format: Format,
     source: &mut dyn Source,
     filter: &Filter,
-    with_source: bool,
+    sources: &Sources,
 ) -> Result<Written, Failure> {
     let mut source = WithBar::new(source, format!("writing {}", output.path.display()));
-    write_silently(output, format, &mut source, filter, with_source)
+    write_silently(output, format, &mut source, filter, sources)
 }
 
 /// [`write`] without a word on the terminal.
@@ -209,14 +210,14 @@ pub(crate) fn write_silently(
     format: Format,
     source: &mut dyn Source,
     filter: &Filter,
-    with_source: bool,
+    sources: &Sources,
 ) -> Result<Written, Failure> {
     let path = output.path.clone();
     let title = summary::title(source.processes());
     let result = output.write(|out| match format {
         Format::Recording => copy(source, out).map_err(ExportError::from),
-        Format::Page(opening) if *filter == Filter::default() => page(source, opening, with_source, out),
-        Format::Page(opening) => page(&mut Filtered::new(source, filter), opening, with_source, out),
+        Format::Page(opening) if *filter == Filter::default() => page(source, opening, sources, out),
+        Format::Page(opening) => page(&mut Filtered::new(source, filter), opening, sources, out),
         Format::Export(format) => {
             let options = ExportOptions { title, ..ExportOptions::default() };
             if *filter == Filter::default() {
@@ -232,10 +233,10 @@ pub(crate) fn write_silently(
 fn page(
     source: &mut dyn Source,
     opening: Opening,
-    with_source: bool,
+    sources: &Sources,
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
-    let document = crate::document::of(source, with_source)?;
+    let document = crate::document::of(source, sources)?;
     slowpath_web::write_html(&document, opening, out).map_err(ExportError::Output)
 }
 
@@ -253,7 +254,7 @@ pub(crate) fn written(path: &Path, result: Result<u64, ExportError>) -> Result<O
 }
 
 /// Writes a recording from a source.
-fn copy(source: &mut dyn Source, out: &mut dyn Write) -> Result<(), FileError> {
+pub(crate) fn copy(source: &mut dyn Source, out: &mut dyn Write) -> Result<(), FileError> {
     /// Samples per batch: enough to compress well, little to hold.
     const BATCH: usize = 1 << 16;
     let mut writer = Writer::new(out, source.meta())?;
