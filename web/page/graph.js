@@ -24,6 +24,7 @@ export class Graph {
     this.focus = -1;
     this.hover = -1;
     this.zoom = -1;
+    this.isGrounded = false;
     /** The outline for the minimap. */
     this.shapes = { tree: this.tree, width: -1, rows: /** @type {[number, number][][]} */ ([]) };
     this.canvas = /** @type {HTMLCanvasElement} */ (make("canvas", { "aria-hidden": "true" }));
@@ -190,6 +191,9 @@ export class Graph {
     const [width, height] = [scroller.clientWidth, scroller.clientHeight];
     if (!this.looks || width === 0) return;
     this.space.style.height = `${this.height()}px`;
+    // A flame is looked at from the ground.
+    if (this.looks.isFlame && !this.isGrounded && tree.rows.length > 0) scroller.scrollTop = this.height();
+    this.isGrounded = this.looks.isFlame && tree.rows.length > 0;
     this.canvas.style.width = `${width}px`;
     this.canvas.style.height = `${height}px`;
     const context = prepare(this.canvas, width, height);

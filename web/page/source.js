@@ -144,7 +144,8 @@ function drawSourceTools(file) {
     make("strong", { class: "path", title: plain(path) }, shortPath(path, 4)),
     choice("Show", [["both", "samples and states"], ["samples", "samples"], ["states", "states"]], get("show"), (show) => set({ show })),
     make("button", { type: "button", onclick: () => stepFinding(-1) }, "[ Finding before"),
-    make("button", { type: "button", onclick: () => stepFinding(1) }, "Finding after ]"));
+    make("button", { type: "button", onclick: () => stepFinding(1) }, "Finding after ]"),
+    get("show") === "samples" ? null : make("span", { class: "legend faint" }, ...STATES.slice(0, 4).map((state, at) => make("span", { class: `mark m${at}` }, state.word))));
 }
 
 /** @param {number} file @param {boolean} isSame */
