@@ -73,7 +73,7 @@ function heard(part) {
   heardAt = Date.now();
   number = part.number ?? number;
   if (isFrozen) {
-    if (part.whole) waiting = [];
+    if (isWhole(part)) waiting = [];
     waiting.push(part);
     // What waits is bounded: beyond that the view begins anew when it goes on.
     if (waiting.length > MOST_WAITING) waiting = [{ from: { stacks: -1 } }];
@@ -82,12 +82,17 @@ function heard(part) {
   pulse();
 }
 
+/** Whether everything begins anew with it. @param {any} part */
+function isWhole(part) {
+  return Object.values(part.from ?? {}).every((length) => length === 0);
+}
+
 /** @param {any} part @returns {boolean} whether it fitted */
 function take(part) {
-  if (part.whole) app.profile = new Profile();
+  if (isWhole(part)) app.profile = new Profile();
   else if (!app.profile.fits(part)) return false;
   const { profile } = app;
-  profile.add(part.whole ? part.document : part);
+  profile.add(part);
   if (Date.now() - spokenAt > SPEAK_MS && !isFrozen) {
     spokenAt = Date.now();
     announce(`${profile.meta.samples ?? 0} samples, ${profile.findings?.findings?.length ?? 0} findings`);
