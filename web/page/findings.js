@@ -97,8 +97,9 @@ function row(finding) {
     make("span", { class: "saving" }, make("strong", {}, shareRange(time.low ?? 0, time.high ?? 0)), make("span", { class: "faint base" }, "of samples")),
     make("span", { class: "what" },
       make("span", { class: "title" }, plain(finding.title ?? "")),
-      make("span", { class: "where" }, hurt ? placeOf(hurt.place) : "", cause ? ` – caused (${cause.is_exact ? "exact" : "likely"}) by ${placeOf(cause.place)}` : ""),
-      make("span", { class: "where" }, `${finding.rule}, confidence ${finding.confidence}${finding.state_text ? `, ${plain(finding.state_text)}` : ""}`)));
+      make("span", {}, plain(finding.fix?.text ?? "")),
+      make("span", { class: "where" }, hurt ? placeOf(hurt.place) : "", cause ? ` \u2013 caused (${cause.is_exact ? "exact" : "likely"}) by ${placeOf(cause.place)}` : "",
+        ` \u2013 ${finding.rule}, confidence ${finding.confidence}${finding.state_text ? `, ${plain(finding.state_text)}` : ""}`)));
   head.addEventListener("click", () => {
     const next = head.getAttribute("aria-expanded") !== "true";
     head.setAttribute("aria-expanded", String(next));
@@ -122,7 +123,7 @@ function evidence(finding) {
     make(line.startsWith("-") ? "del" : line.startsWith("+") ? "ins" : "span", {}, plain(line), "\n"));
   const cause = finding.causes?.[0];
   return [
-    make("section", {}, make("h4", {}, "Fix"), make("p", {}, plain(finding.fix?.text ?? "")),
+    make("section", {}, make("h4", {}, "Fix"),
       diff.length ? make("pre", { class: "diff", tabindex: 0, "aria-label": "slow and better code" }, ...diff) : null,
       finding.fix?.risk ? make("p", { class: "faint" }, `Mind: ${plain(finding.fix.risk)}`) : null),
     make("section", {}, make("h4", {}, "Where it hurts"), hurts(finding)),

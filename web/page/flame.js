@@ -87,7 +87,8 @@ export function drawFlame() {
   drawPath();
   if (isTable) treeTable(byId("flame-table"), graphs.main.tree, nameOf(graphs.main), () => weights().all);
   if (layout === "sandwich") drawSide();
-  if (graphs.main.hover < 0 && graphs.callers.hover < 0) details(graphs.main)(graphs.main.focus >= 0 ? graphs.main.focus : null);
+  const told = [graphs.main, graphs.callers].find((graph) => graph.hover >= 0) ?? graphs.main;
+  details(told)(told.hover >= 0 ? told.hover : told.focus >= 0 ? told.focus : null);
 }
 
 /** @param {string} layout */

@@ -67,10 +67,10 @@ export class Graph {
 
   /** Shows a tree; focus and zoom stay at the same path. @param {Tree} tree @param {Looks} looks */
   show(tree, looks) {
-    const [zoom, focus] = [this.tree.pathOf(this.zoom), this.tree.pathOf(this.focus)];
+    const [zoom, focus, hover] = [this.zoom, this.focus, this.hover].map((id) => this.tree.pathOf(id));
     this.tree = tree;
     this.looks = looks;
-    this.hover = -1;
+    this.hover = hover.length ? tree.find(hover) : -1;
     this.zoom = zoom.length ? tree.find(zoom) : -1;
     this.focus = focus.length ? tree.find(focus) : -1;
     this.draw();

@@ -23,7 +23,11 @@ const TABS = [
   ["about", "About", startAbout, drawAbout],
 ];
 
+/** When the last drawing ended, and how long it took. */
+let last = { end: 0, cost: 0 };
+
 const redrawAll = onFrame(() => {
+  const begun = performance.now();
   const tab = TABS.some(([name]) => name === get("tab")) ? get("tab") : "findings";
   byId("tab-diff").hidden = app.profile.diff === null;
   for (const [name, , , draw] of TABS) {
@@ -35,13 +39,27 @@ const redrawAll = onFrame(() => {
   }
   drawHeader();
   document.body.dataset.ready = tab;
+  last = { end: performance.now(), cost: performance.now() - begun };
 });
+
+/** Drawing takes at most a fifth of the time. */
+const REST = 4;
 
 /** New numbers wait while a button of the mouse is down: a click must meet what it was meant for. */
 function redrawWhenFree() {
+  const wait = last.end + last.cost * REST - performance.now();
   if (isPressed) hasNews = true;
-  else redrawAll();
+  else if (wait <= 0) redrawAll();
+  else if (!isWaiting) {
+    isWaiting = true;
+    setTimeout(() => {
+      isWaiting = false;
+      redrawWhenFree();
+    }, wait);
+  }
 }
+
+let isWaiting = false;
 
 let isPressed = false;
 let hasNews = false;
