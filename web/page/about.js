@@ -25,6 +25,7 @@ export function drawHeader() {
   const { meta } = profile;
   document.title = `${profile.title || "profile"} – slowpath`;
   byId("target").textContent = plain(profile.title || "profile");
+  byId("target").title = plain(profile.title);
   const first = profile.processes[0];
   const python = first ? `Python ${plain(first.python)}${first.build?.length ? ` ${plain(first.build.join(" "))}` : ""}` : "";
   const samples = meta.samples ?? 0;
