@@ -15,10 +15,12 @@ use slowpath_sampler::options::{Rate, SampleOptions, ThreadFilter};
 use crate::format::{DiffFormat, Format};
 
 mod check;
+mod serve;
 mod top;
 mod verify;
 
 pub(crate) use check::{CheckArgs, Form, FormArgs, GateArgs};
+pub(crate) use serve::{PartArgs, ServeArgs};
 pub(crate) use top::{TopArgs, ViewArgs};
 pub(crate) use verify::{ChangeArgs, Clock, VerifyArgs};
 
@@ -87,6 +89,8 @@ pub(crate) enum Command {
     Attach(AttachArgs),
     /// Watch a process live: functions, source, instructions, advice, threads, flame graph
     Top(Box<TopArgs>),
+    /// Look at a process, a program or a recording in a browser
+    Serve(Box<ServeArgs>),
     /// Say what is slow, which code caused it and what a fix would save
     Advise(AdviseArgs),
     /// Fail if there is something new to fix: the gate for continuous integration
@@ -249,6 +253,9 @@ pub(crate) struct OutputArgs {
     /// Write counts and costs of the recording as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) stats_json: Option<PathBuf>,
+    /// Leave the source out of html and heatmap, to share them
+    #[arg(long)]
+    pub(crate) no_source: bool,
     #[command(flatten)]
     pub(crate) paths: PathArgs,
 }
@@ -297,6 +304,8 @@ pub(crate) struct ReportArgs {
     /// Do not say what to do about it
     #[arg(long)]
     pub(crate) no_advice: bool,
+    #[command(flatten)]
+    pub(crate) part: PartArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
@@ -390,7 +399,7 @@ mod tests {
         for flag in ["--native", "--async", "--exact", "--cpu-budget=1%", "--mode=memory"] {
             assert!(Cli::try_parse_from(["slowpath", "attach", "1", flag]).is_err(), "{flag}");
         }
-        for command in ["serve", "agent", "demo"] {
+        for command in ["agent", "demo"] {
             assert!(Cli::try_parse_from(["slowpath", command, "1"]).is_err(), "{command}");
         }
     }
@@ -404,6 +413,7 @@ mod tests {
             "run",
             "attach",
             "top",
+            "serve",
             "advise",
             "check",
             "verify",

@@ -5,12 +5,15 @@ use std::path::Path;
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser, ValueParserFactory};
 use slowpath_profile::export;
+use slowpath_web::Opening;
 
 /// A format that `-o` and `-f` take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// The recording itself.
     Recording,
+    /// The page of the browser view in one file, and where it opens.
+    Page(Opening),
     /// A format of another tool.
     Export(export::Format),
 }
@@ -21,13 +24,16 @@ const RECORDING_EXTENSION: &str = ".slowpath";
 impl Format {
     /// All formats, the recording first.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        std::iter::once(Self::Recording).chain(export::Format::ALL.iter().copied().map(Self::Export))
+        let own = [Self::Recording, Self::Page(Opening::Findings), Self::Page(Opening::Source)];
+        own.into_iter().chain(export::Format::ALL.iter().copied().map(Self::Export))
     }
 
     /// Its name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Recording => RECORDING_NAME,
+            Self::Page(Opening::Findings) => "html",
+            Self::Page(Opening::Source) => "heatmap",
             Self::Export(format) => format.name(),
         }
     }
@@ -35,6 +41,10 @@ impl Format {
     fn description(self) -> &'static str {
         match self {
             Self::Recording => "recording, from which every other format can be made",
+            Self::Page(Opening::Findings) => {
+                "browser view in one file: findings, flame graph, source, time line"
+            }
+            Self::Page(Opening::Source) => "the same file, opened at the source with its heat",
             Self::Export(format) => format.description(),
         }
     }
@@ -45,22 +55,33 @@ impl Format {
         if name.ends_with(RECORDING_EXTENSION) {
             return Some(Self::Recording);
         }
+        let pages = [Self::Page(Opening::Source), Self::Page(Opening::Findings)];
+        let ends = |page: &Self| page.extensions().iter().any(|extension| name.ends_with(extension));
+        if let Some(page) = pages.into_iter().find(ends) {
+            return Some(page);
+        }
         export::Format::from_path(path).map(Self::Export)
+    }
+
+    /// File name endings that select it; the first is the usual one.
+    fn extensions(self) -> &'static [&'static str] {
+        match self {
+            Self::Recording => &[RECORDING_EXTENSION],
+            Self::Page(Opening::Findings) => &[".html", ".htm"],
+            Self::Page(Opening::Source) => &[".heatmap.html"],
+            Self::Export(format) => format.extensions(),
+        }
     }
 
     /// Whether a terminal would only be confused by it.
     pub(crate) fn is_binary(self) -> bool {
-        matches!(self.name(), RECORDING_NAME | "pprof" | "pstats")
+        matches!(self.name(), RECORDING_NAME | "html" | "heatmap" | "pprof" | "pstats")
     }
 
     /// All formats with their extensions, for `--help`.
     pub(crate) fn help() -> String {
-        let extensions = |format: Self| match format {
-            Self::Recording => RECORDING_EXTENSION.to_owned(),
-            Self::Export(format) => format.extensions().join(" "),
-        };
         let line = |format: Self| {
-            format!("\n  {:<12} {} [{}]", format.name(), format.description(), extensions(format))
+            format!("\n  {:<12} {} [{}]", format.name(), format.description(), format.extensions().join(" "))
         };
         Self::all().map(line).fold("Formats:".to_owned(), |text, line| text + &line)
     }
@@ -118,10 +139,7 @@ mod tests {
     fn the_readme_lists_every_format() {
         let readme = include_str!("../README.md");
         for format in Format::all() {
-            let extension = match format {
-                Format::Recording => RECORDING_EXTENSION,
-                Format::Export(format) => format.extensions()[0],
-            };
+            let extension = format.extensions()[0];
             assert!(readme.contains(&format!("| `{}` | `{extension}`", format.name())), "{}", format.name());
         }
     }
@@ -129,9 +147,9 @@ mod tests {
     #[test]
     fn every_extension_leads_to_its_format() {
         assert_eq!(Format::from_path(Path::new("a/B.SlowPath")), Some(Format::Recording));
-        for format in export::Format::ALL {
+        for format in Format::all() {
             let path = format!("profile{}", format.extensions()[0]);
-            assert_eq!(Format::from_path(Path::new(&path)), Some(Format::Export(*format)), "{path}");
+            assert_eq!(Format::from_path(Path::new(&path)), Some(format), "{path}");
         }
         assert_eq!(Format::from_path(Path::new("profile.docx")), None);
         assert_eq!(Format::from_path(Path::new("-")), None);

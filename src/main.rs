@@ -14,6 +14,7 @@ use clap::Parser;
 mod args;
 mod calibration;
 mod commands;
+mod document;
 mod failure;
 mod format;
 mod forms;

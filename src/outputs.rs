@@ -8,6 +8,7 @@ use slowpath_profile::export::{ExportError, ExportOptions};
 use slowpath_profile::file::{FileError, Writer};
 use slowpath_profile::view::{Filter, Filtered};
 use slowpath_profile::{Batch, Mark, Source, Stats};
+use slowpath_web::Opening;
 
 use crate::args::OutputArgs;
 use crate::failure::{Exit, Failure};
@@ -15,6 +16,7 @@ use crate::format::Format;
 use crate::forms::Forms;
 use crate::output::summary;
 use crate::progress::WithBar;
+use crate::sources::Sources;
 
 /// One file to write, open.
 #[derive(Debug)]
@@ -140,6 +142,8 @@ pub(crate) struct Outputs {
     pub(crate) files: Vec<(Output, Format)>,
     /// What formats other than the recording, and the summary, show.
     pub(crate) filter: Filter,
+    /// Whether pages show the source.
+    pub(crate) with_source: bool,
     stats: Option<Output>,
     /// Forms of findings, where they were asked for.
     pub(crate) forms: Option<Forms>,
@@ -165,7 +169,8 @@ impl Outputs {
         let open = |(path, format): (&PathBuf, Format)| Ok((Output::open(path)?, format));
         let files = planned.into_iter().map(open).collect::<Result<_, Failure>>()?;
         let stats = args.stats_json.as_deref().map(Output::open).transpose()?;
-        Ok(Self { files, filter: args.paths.filter(), stats, forms: None })
+        let (filter, with_source) = (args.paths.filter(), !args.no_source);
+        Ok(Self { files, filter, with_source, stats, forms: None })
     }
 
     /// The directory in which a temporary recording is best kept: where there is room for a result.
@@ -193,9 +198,10 @@ pub(crate) fn write(
     format: Format,
     source: &mut dyn Source,
     filter: &Filter,
+    sources: &Sources,
 ) -> Result<Written, Failure> {
     let mut source = WithBar::new(source, format!("writing {}", output.path.display()));
-    write_silently(output, format, &mut source, filter)
+    write_silently(output, format, &mut source, filter, sources)
 }
 
 /// [`write()`] without a word on the terminal.
@@ -204,11 +210,14 @@ pub(crate) fn write_silently(
     format: Format,
     source: &mut dyn Source,
     filter: &Filter,
+    sources: &Sources,
 ) -> Result<Written, Failure> {
     let path = output.path.clone();
     let title = summary::title(source.processes());
     let result = output.write(|out| match format {
         Format::Recording => copy(source, out).map_err(ExportError::from),
+        Format::Page(opening) if *filter == Filter::default() => page(source, opening, sources, out),
+        Format::Page(opening) => page(&mut Filtered::new(source, filter), opening, sources, out),
         Format::Export(format) => {
             let options = ExportOptions { title, ..ExportOptions::default() };
             if *filter == Filter::default() {
@@ -219,6 +228,16 @@ pub(crate) fn write_silently(
     });
     let bytes = written(&path, result)?.unwrap_or(0);
     Ok(Written { path, format: format.name(), bytes })
+}
+
+fn page(
+    source: &mut dyn Source,
+    opening: Opening,
+    sources: &Sources,
+    out: &mut dyn Write,
+) -> Result<(), ExportError> {
+    let document = crate::document::of(source, sources)?;
+    slowpath_web::write_html(&document, opening, out).map_err(ExportError::Output)
 }
 
 /// What came of writing to `path`: how many bytes, `None` if the reader of standard output had enough.
@@ -235,7 +254,7 @@ pub(crate) fn written(path: &Path, result: Result<u64, ExportError>) -> Result<O
 }
 
 /// Writes a recording from a source.
-fn copy(source: &mut dyn Source, out: &mut dyn Write) -> Result<(), FileError> {
+pub(crate) fn copy(source: &mut dyn Source, out: &mut dyn Write) -> Result<(), FileError> {
     /// Samples per batch: enough to compress well, little to hold.
     const BATCH: usize = 1 << 16;
     let mut writer = Writer::new(out, source.meta())?;

@@ -16,7 +16,7 @@ use crate::output::text::{Style, escaped};
 use crate::output::{advice, print, tell};
 use crate::outputs::Outputs;
 use crate::recording::{open_telling, unreadable};
-use crate::sources;
+use crate::sources::{self, Sources};
 
 pub(super) fn execute(args: AdviseArgs, global: Global) -> Result<u8, Failure> {
     let AdviseArgs { target, sampling, forms, all, command } = args;
@@ -45,7 +45,8 @@ pub(super) fn execute(args: AdviseArgs, global: Global) -> Result<u8, Failure> {
 
 fn judge_file(path: &Path, forms: Forms, all: bool, global: Global) -> Result<u8, Failure> {
     let mut source = open_telling(path, Style::of_stderr(global))?;
-    let findings = sources::advise(&mut source).map_err(|error| unreadable(Some(path), &error))?;
+    let findings =
+        sources::advise(&mut source, &Sources::Here).map_err(|error| unreadable(Some(path), &error))?;
     let (has_text, use_stdout) = (forms.have_text_on_terminal(), forms.use_stdout());
     write(&findings, forms, all, global)?;
     if !(has_text || use_stdout) {

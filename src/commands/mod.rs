@@ -16,6 +16,7 @@ mod man;
 mod record;
 mod report;
 pub(crate) mod run;
+mod serve;
 mod top;
 mod verify;
 
@@ -26,6 +27,7 @@ pub(crate) fn execute(cli: Cli) -> Result<u8, Failure> {
         Command::Run(args) => run::execute(&args, global),
         Command::Attach(args) => attach::execute(&args, global),
         Command::Top(args) => top::execute(*args, global),
+        Command::Serve(args) => serve::execute(*args, global),
         Command::Advise(args) => advise::execute(args, global),
         Command::Check(args) => check::execute(&args, global),
         Command::Calibrate { python } => calibrate::execute(&python, global),

@@ -16,6 +16,7 @@ use crate::output::{advice, summary, tell};
 use crate::outputs::{Outputs, Written, write};
 use crate::progress::RecordingLine;
 use crate::recording::{Recording, ends_early};
+use crate::sources::{self, Sources};
 
 /// What people are shown of a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,7 @@ impl Show {
         self,
         source: &mut dyn Source,
         filter: &Filter,
+        sources: &Sources,
         style: Style,
         verbose: bool,
     ) -> Result<String, FileError> {
@@ -41,7 +43,7 @@ impl Show {
         };
         // What nobody looked at is not judged: an old recording is shown as it always was.
         if findings && (self != (Self::Summary { advice: true }) || !source.evidence().is_empty()) {
-            text += &advice::render(&crate::sources::advise(source)?, style, all);
+            text += &advice::render(&sources::advise(source, sources)?, style, all);
         }
         Ok(text)
     }
@@ -54,6 +56,8 @@ pub(super) struct Recorded {
     /// The output that holds the recording itself.
     kept: Option<Written>,
     warnings: Vec<String>,
+    /// Where the texts of its source are.
+    pub(super) sources: Sources,
     /// Why it is not all there.
     pub(super) failure: Option<Failure>,
 }
@@ -80,6 +84,7 @@ pub(super) fn record(
 ) -> Result<Recorded, Failure> {
     let recording = Recording::create(outputs, &target.meta(options))?;
     let path = recording.path().map(ToOwned::to_owned);
+    let sources = Sources::of_process(target.pid());
     let progress = Progress::default();
     let line = show_progress.then(|| RecordingLine::show(&progress));
     let outcome = target.sample(options, recording.sink(), stop, &progress);
@@ -92,7 +97,7 @@ pub(super) fn record(
     let source = recording.finish(&mut stats)?;
     let format = Format::Recording.name();
     let kept = path.map(|path| Written { path, format, bytes: source.bytes() });
-    Ok(Recorded { source, stats, kept, warnings: outcome.warnings, failure })
+    Ok(Recorded { source, stats, kept, warnings: outcome.warnings, sources, failure })
 }
 
 /// Writes the outputs and prints the summary. The first failure is returned after everything that
@@ -103,16 +108,16 @@ pub(super) fn conclude(
     global: Global,
     show: Show,
 ) -> Result<(), Failure> {
-    let Recorded { mut source, mut stats, kept, warnings, failure } = recorded;
+    let Recorded { mut source, mut stats, kept, warnings, sources, failure } = recorded;
     let style = Style::of_stderr(global);
     let (mut written, mut failures) = (Vec::from_iter(kept), Vec::from_iter(failure));
-    write_all(&mut outputs, &mut source, &mut written, &mut failures);
+    write_all(&mut outputs, &mut source, &sources, &mut written, &mut failures);
     stats.bytes_written = written.iter().map(|one| one.bytes).sum();
     failures.extend(outputs.write_stats(&stats).err());
     let (mut has_text, has_forms) = (false, outputs.forms.is_some());
     if let (Some(forms), Show::Findings { all }) = (outputs.forms.take(), show) {
         has_text = forms.have_text_on_terminal();
-        let judged = crate::sources::advise(&mut source);
+        let judged = sources::advise(&mut source, &sources);
         let findings = judged.map_err(|error| crate::recording::unreadable(None, &error));
         failures.extend(findings.and_then(|it| super::advise::write(&it, forms, all, global)).err());
     }
@@ -121,7 +126,7 @@ pub(super) fn conclude(
             tell(&format!("{} {}\n", style.warn("slowpath:"), escaped(warning)));
         }
         if !has_text {
-            match show.render(&mut source, &outputs.filter, style, global.verbose) {
+            match show.render(&mut source, &outputs.filter, &sources, style, global.verbose) {
                 Ok(text) => tell(&text),
                 Err(error) => failures.push(crate::recording::unreadable(None, &error)),
             }
@@ -135,14 +140,16 @@ pub(super) fn conclude(
 pub(super) fn write_all(
     outputs: &mut Outputs,
     source: &mut dyn Source,
+    sources: &Sources,
     written: &mut Vec<Written>,
     failures: &mut Vec<Failure>,
 ) {
+    let sources = sources.if_wanted(outputs.with_source);
     for (output, format) in &mut outputs.files {
         if written.iter().any(|one| one.path == output.path) {
             continue;
         }
-        match write(output, *format, source, &outputs.filter) {
+        match write(output, *format, source, &outputs.filter, &sources) {
             Ok(one) => written.push(one),
             Err(failure) => failures.push(failure),
         }

@@ -9,6 +9,7 @@ use crate::output::text::Style;
 use crate::output::{print, tell};
 use crate::outputs::Outputs;
 use crate::recording::{open_telling, unreadable};
+use crate::sources::Sources;
 
 pub(super) fn execute(args: ReportArgs, global: Global) -> Result<u8, Failure> {
     let style = Style::of_stderr(global);
@@ -23,11 +24,13 @@ pub(super) fn execute(args: ReportArgs, global: Global) -> Result<u8, Failure> {
     }
     let mut outputs = Outputs::open(&output)?;
     let (mut written, mut failures) = (Vec::new(), Vec::new());
-    write_all(&mut outputs, &mut source, &mut written, &mut failures);
+    outputs.filter = args.part.narrow(outputs.filter)?;
+    write_all(&mut outputs, &mut source, &Sources::Here, &mut written, &mut failures);
     failures.extend(outputs.write_stats(slowpath_profile::Source::stats(&source)).err());
     if outputs.files.is_empty() {
         let show = Show::Summary { advice: !args.no_advice };
-        let text = show.render(&mut source, &outputs.filter, Style::of_stdout(global), global.verbose);
+        let (filter, sources, plain) = (&outputs.filter, &Sources::Here, Style::of_stdout(global));
+        let text = show.render(&mut source, filter, sources, plain, global.verbose);
         print(&text.map_err(|error| unreadable(Some(&args.file), &error))?)?;
     } else if !global.quiet {
         tell(&describe(&written, false, style));

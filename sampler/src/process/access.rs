@@ -242,7 +242,7 @@ impl Status {
     }
 }
 
-fn credentials(pid: &str) -> Option<Credentials> {
+pub(super) fn credentials(pid: &str) -> Option<Credentials> {
     let status = Status::read(pid)?;
     let namespace = |name: &str| {
         let link = fs::read_link(format!("/proc/{pid}/ns/{name}")).ok()?;

@@ -18,5 +18,7 @@ pub mod memory;
 pub mod pthread;
 pub mod recorded;
 pub mod refusal;
+#[cfg(target_os = "linux")]
+pub mod source_file;
 pub mod stop;
 pub mod threads;

@@ -19,6 +19,7 @@ use crate::output::text::{Style, escaped};
 use crate::outputs::Outputs;
 use crate::program::Program;
 use crate::recording::{open_telling, unreadable};
+use crate::sources::Sources;
 
 /// What was seen.
 #[derive(Debug, Default)]
@@ -54,7 +55,8 @@ fn profile(program: &Program, options: &SampleOptions, global: Global) -> Result
             tell(&format!("{} {}\n", style.warn("slowpath:"), escaped(warning)));
         }
     }
-    judge(&mut recorded.into_source()?, None)
+    let sources = recorded.sources.clone();
+    judge(&mut recorded.into_source()?, &sources, None)
 }
 
 /// Opens a recording, or findings that were written before.
@@ -62,11 +64,11 @@ pub(in crate::commands) fn file(path: &Path, global: Global) -> Result<Watched, 
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
         return saved_findings(path);
     }
-    judge(&mut open_telling(path, Style::of_stderr(global))?, Some(path))
+    judge(&mut open_telling(path, Style::of_stderr(global))?, &Sources::Here, Some(path))
 }
 
-fn judge(source: &mut dyn Source, path: Option<&Path>) -> Result<Watched, Failure> {
-    let findings = crate::sources::advise(source).map_err(|error| unreadable(path, &error))?;
+fn judge(source: &mut dyn Source, sources: &Sources, path: Option<&Path>) -> Result<Watched, Failure> {
+    let findings = crate::sources::advise(source, sources).map_err(|error| unreadable(path, &error))?;
     let tables = source.tables();
     let files = tables.functions.values().iter().map(|function| tables.text(function.file).to_owned());
     Ok(Watched { findings, files: files.collect(), exit_code: 0 })

@@ -24,6 +24,7 @@ use crate::format::Format;
 use crate::output::advice;
 use crate::output::text::Style;
 use crate::outputs::{Output, write_silently};
+use crate::sources::Sources;
 
 /// Most columns of a page: longer lines are hard to read.
 const PAGE_WIDTH: usize = 100;
@@ -31,6 +32,7 @@ const PAGE_WIDTH: usize = 100;
 /// A running session and what is known of it.
 pub(super) struct LiveFeed {
     shared: Arc<Shared>,
+    sources: Sources,
     stop: StopFlag,
     threads: Vec<JoinHandle<()>>,
 }
@@ -49,16 +51,16 @@ impl LiveFeed {
     pub(super) fn start(target: Target, options: &SampleOptions) -> io::Result<Self> {
         let (stop, progress) = (StopFlag::default(), Progress::default());
         let shared = Arc::new(Shared::new(Live::new(target.meta(options)), progress.clone()));
-        let advises = options.advice;
+        let (advises, sources) = (options.advice, Sources::of_process(target.pid()));
         let (session, flag, options) = (Arc::clone(&shared), stop.clone(), options.clone());
         let sampling = thread::Builder::new().name("slowpath-session".into()).spawn(move || {
             let outcome = target.sample(&options, Box::new(Sink(Arc::clone(&session))), &flag, &progress);
             session.end(ended(&outcome));
         })?;
-        let counted = Arc::clone(&shared);
+        let (counted, texts) = (Arc::clone(&shared), sources.clone());
         let model = thread::Builder::new().name("slowpath-model".into());
-        let counting = model.spawn(move || model::run(&counted, advises))?;
-        Ok(Self { shared, stop, threads: vec![sampling, counting] })
+        let counting = model.spawn(move || model::run(&counted, advises, &texts))?;
+        Ok(Self { shared, sources, stop, threads: vec![sampling, counting] })
     }
 
     /// Ends the session.
@@ -112,7 +114,7 @@ impl Feed for LiveFeed {
     }
 
     fn source(&mut self, file: &str) -> Option<Vec<String>> {
-        crate::sources::lines(file)
+        self.sources.lines(file)
     }
 
     fn explain(&self, findings: &Findings, at: usize, width: usize) -> String {
@@ -138,14 +140,15 @@ impl Feed for LiveFeed {
             Some(profile) => Arc::unwrap_or_clone(profile),
             None => self.shared.live().recording(window),
         };
-        let path = Path::new(path);
+        let (path, sources) = (Path::new(path), self.sources.clone());
         let Some(format) = Format::from_path(path) else {
             return Err(format!("no format has this extension; one of {}", Format::names()));
         };
         let samples = counted(profile.samples.len() as u64, "sample");
         let seconds = profile.stats.duration_s;
-        let written = Output::open(path)
-            .and_then(|mut output| write_silently(&mut output, format, &mut profile, &Filter::default()));
+        let written = Output::open(path).and_then(|mut output| {
+            write_silently(&mut output, format, &mut profile, &Filter::default(), &sources)
+        });
         let told = |it: Failure| format!("{}: {}; {}", it.what, it.why, it.fix);
         let written = written.map_err(told)?;
         let (path, size) = (written.path.display(), bytes(written.bytes));

@@ -8,6 +8,8 @@ use slowpath_profile::view::live::{Counts, Live, Moment, Query, Scope};
 use slowpath_sampler::session::Progress;
 use slowpath_tui::Update;
 
+use crate::sources::Sources;
+
 /// The shortest time between two judgements.
 const JUDGE_EVERY: Duration = Duration::from_secs(3);
 /// Judging takes at most this part of a core.
@@ -111,7 +113,7 @@ impl Shared {
 }
 
 /// Counts until it is told to stop.
-pub(super) fn run(shared: &Shared, judges: bool) {
+pub(super) fn run(shared: &Shared, judges: bool, sources: &Sources) {
     let mut held: Option<[Moment; 2]> = None;
     let (mut judged, mut rest, mut is_final) = (Instant::now(), JUDGE_EVERY, false);
     let mut limit = Some(FIRST_LOOK);
@@ -126,7 +128,7 @@ pub(super) fn run(shared: &Shared, judges: bool) {
         let is_due = if has_ended { !is_final } else { judged.elapsed() >= rest };
         if judges && !frozen && has_samples && is_due {
             let begun = Instant::now();
-            judge(shared);
+            judge(shared, sources);
             judged = Instant::now();
             rest = ((judged - begun) * JUDGE_SHARE).max(JUDGE_EVERY);
             is_final = has_ended;
@@ -164,9 +166,9 @@ fn count(shared: &Shared, query: &Query, frozen: bool, held: &mut Option<[Moment
 }
 
 /// Judges the samples that are kept.
-fn judge(shared: &Shared) {
+fn judge(shared: &Shared, sources: &Sources) {
     // Nothing of a profile in memory can be unreadable.
-    if let Ok(findings) = crate::sources::advise(&mut *shared.live()) {
+    if let Ok(findings) = crate::sources::advise(&mut *shared.live(), sources) {
         shared.news().findings = Some(Arc::new(findings));
     }
 }

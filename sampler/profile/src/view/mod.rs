@@ -19,6 +19,7 @@ mod filtered;
 mod functions;
 mod lines;
 pub mod live;
+pub mod slots;
 #[cfg(test)]
 mod tests;
 mod weights;

@@ -173,52 +173,9 @@ fn instruction(site: &Site, evidence: &ProcessEvidence) -> InstructionRow {
         name: site.name.clone(),
         state: site.state(),
         looks: site.looks,
-        cache: cache(site, evidence),
-        counter: counter(site),
+        cache: site.cache(evidence),
+        counter: site.counter_words(),
         ..InstructionRow::default()
-    }
-}
-
-/// `Cart, Order; 3 versions, changed 7 times`: what it met, and what its cache held.
-fn cache(site: &Site, evidence: &ProcessEvidence) -> String {
-    const SHOWN: usize = 3;
-    let mut names = Vec::<String>::new();
-    for operand in &site.operands {
-        let name = match operand.value {
-            Value::Instance(of) | Value::Class(of) => evidence.types(of).map(|it| it.name.clone()),
-            Value::Function(of) => evidence.functions(of).map(|_| "function".to_owned()),
-            Value::Module(of) => evidence.namespaces(of).map(|it| it.module.clone()),
-        };
-        let name = name.unwrap_or_default();
-        if !name.is_empty() && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let more = names.len().saturating_sub(SHOWN);
-    names.truncate(SHOWN);
-    let mut parts = Vec::from_iter((!names.is_empty()).then(|| names.join(", ")));
-    if more > 0 {
-        parts.push(format!("{more} more"));
-    }
-    match site.versions.as_slice() {
-        [] => {}
-        [Seen { value, .. }] => parts.push(format!("version {value}")),
-        several => parts.push(format!("{} versions", several.len())),
-    }
-    if site.version_changes > 0 {
-        parts.push(format!("changed {} times", site.version_changes));
-    }
-    parts.join("; ")
-}
-
-/// `missed in 12 of 40 looks`, or `backoff 6 of 12`.
-fn counter(site: &Site) -> String {
-    let counter = &site.counter;
-    match (counter.specialised, counter.backoff) {
-        (0, 0) => String::new(),
-        (0, backoff) => format!("backoff {backoff} of {}", counter.backoff_limit),
-        (looks, _) if counter.disturbed > 0 => format!("missed in {} of {looks} looks", counter.disturbed),
-        (looks, _) => format!("hit in {looks} looks"),
     }
 }
 
@@ -255,6 +212,51 @@ pub(super) fn threads(live: &Live, tally: &Tally, filter: &Filter, span_ns: u64)
 }
 
 impl Site {
+    /// `Cart, Order; 3 versions, changed 7 times`: what it met, and what its cache held.
+    pub fn cache(&self, evidence: &ProcessEvidence) -> String {
+        const SHOWN: usize = 3;
+        let mut names = Vec::<String>::new();
+        for operand in &self.operands {
+            let name = match operand.value {
+                Value::Instance(of) | Value::Class(of) => evidence.types(of).map(|it| it.name.clone()),
+                Value::Function(of) => evidence.functions(of).map(|_| "function".to_owned()),
+                Value::Module(of) => evidence.namespaces(of).map(|it| it.module.clone()),
+            };
+            let name = name.unwrap_or_default();
+            if !name.is_empty() && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let more = names.len().saturating_sub(SHOWN);
+        names.truncate(SHOWN);
+        let mut parts = Vec::from_iter((!names.is_empty()).then(|| names.join(", ")));
+        if more > 0 {
+            parts.push(format!("{more} more"));
+        }
+        match self.versions.as_slice() {
+            [] => {}
+            [Seen { value, .. }] => parts.push(format!("version {value}")),
+            several => parts.push(format!("{} versions", several.len())),
+        }
+        if self.version_changes > 0 {
+            parts.push(format!("changed {} times", self.version_changes));
+        }
+        parts.join("; ")
+    }
+
+    /// `missed in 12 of 40 looks`, or `backoff 6 of 12`.
+    pub fn counter_words(&self) -> String {
+        let counter = &self.counter;
+        match (counter.specialised, counter.backoff) {
+            (0, 0) => String::new(),
+            (0, backoff) => format!("backoff {backoff} of {}", counter.backoff_limit),
+            (looks, _) if counter.disturbed > 0 => {
+                format!("missed in {} of {looks} looks", counter.disturbed)
+            }
+            (looks, _) => format!("hit in {looks} looks"),
+        }
+    }
+
     /// The state that it is shown in: the one that it was seen in most often, or "deopted" if a
     /// specialised form was given up in at least one of eight looks.
     pub fn state(&self) -> SpecState {

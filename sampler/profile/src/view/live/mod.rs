@@ -68,7 +68,10 @@ pub struct Live {
     profile: Profile,
     slots: VecDeque<Slot>,
     since_start: Tally,
+    /// What is no longer kept one by one.
+    forgotten: Tally,
     kept: usize,
+    resets: u64,
     /// What the session published lately, the newest last.
     counts: VecDeque<Counts>,
     /// What had been published when counting began.
@@ -114,7 +117,42 @@ impl Live {
         self.begun.elapsed_ns = self.begun.elapsed_ns.max(self.newest_ns());
         self.slots.clear();
         self.since_start = Tally::default();
+        self.forgotten = Tally::default();
         self.kept = 0;
+        self.resets += 1;
+    }
+
+    /// How often it was reset.
+    pub fn resets(&self) -> u64 {
+        self.resets
+    }
+
+    /// The slots whose samples are kept, the oldest first: number and samples.
+    pub fn slots(&self) -> impl Iterator<Item = (u64, &[Sample])> {
+        self.slots.iter().map(|slot| (slot.number, slot.samples.as_slice()))
+    }
+
+    /// Everything before the slots that are kept.
+    pub fn forgotten(&self) -> &Tally {
+        &self.forgotten
+    }
+
+    /// What happened since counting began; rates are of the last seconds.
+    pub fn stats_since_start(&self) -> Stats {
+        const LATELY: Duration = Duration::from_secs(5);
+        let (first, last) = self.counts_of(LATELY);
+        let (samples, dropped) = (self.since_start.samples(), self.since_start.of_quality(Quality::Dropped));
+        Stats {
+            samples,
+            dropped,
+            stacks_valid: samples - dropped,
+            retried: self.since_start.of_quality(Quality::Retried),
+            missed: last.missed.saturating_sub(self.begun.missed),
+            rate_wanted_hz: self.profile.meta.rate_wanted_mhz as f64 / 1000.0,
+            rate_achieved_hz: rate(first, last),
+            duration_s: self.span_since_start_ns() as f64 / 1e9,
+            ..Stats::default()
+        }
     }
 
     /// The last `length`, rounded up to whole slots.
@@ -240,6 +278,7 @@ impl Live {
                 break;
             }
             self.kept -= slot.samples.len();
+            self.forgotten.merge(&slot.tally);
             self.slots.pop_front();
         }
     }

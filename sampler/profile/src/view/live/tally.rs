@@ -105,6 +105,14 @@ impl Tally {
         sums
     }
 
+    /// Calls `each` with a sample that stands for all that are alike, their number and their CPU time. The
+    /// order is not that of time.
+    pub fn for_each(&self, mut each: impl FnMut(&Sample, u64, u64)) {
+        for (kind, amount) in &self.amounts {
+            each(&kind.sample(), amount.samples, amount.cpu_ns);
+        }
+    }
+
     /// Calls `each` with the leaf stack and the number of samples of threads that ran it.
     pub(super) fn for_each_running(&self, mut each: impl FnMut(ThreadId, StackId, u64)) {
         for (kind, amount) in &self.amounts {
