@@ -116,6 +116,8 @@ pub(crate) enum DiffFormat {
     Collapsed,
     /// JSON
     Json,
+    /// Page of the later recording with the differences, one file for any browser
+    Html,
 }
 
 impl DiffFormat {
@@ -126,6 +128,7 @@ impl DiffFormat {
             "svg" => Some(Self::Flamegraph),
             "collapsed" | "folded" => Some(Self::Collapsed),
             "json" => Some(Self::Json),
+            "html" | "htm" => Some(Self::Html),
             _ => None,
         }
     }

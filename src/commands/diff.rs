@@ -11,8 +11,10 @@ use slowpath_profile::export::{
 use slowpath_profile::file::{FileError, Recording};
 use slowpath_profile::finding::Findings;
 use slowpath_profile::view::{Diff, Filter, Filtered, Weights};
+use slowpath_web::Opening;
 
 use crate::args::{DiffArgs, Global};
+use crate::document;
 use crate::failure::Failure;
 use crate::format::DiffFormat;
 use crate::output::findings_diff::Row;
@@ -20,6 +22,7 @@ use crate::output::text::{Style, escaped};
 use crate::output::{diff, findings_diff, tell};
 use crate::outputs::{Output, written};
 use crate::recording::open_telling;
+use crate::sources::Sources;
 
 pub(super) fn execute(args: &DiffArgs, global: Global) -> Result<u8, Failure> {
     let path = args.output.clone().unwrap_or_else(|| PathBuf::from("-"));
@@ -67,16 +70,37 @@ fn write(
             Ok(out.write_all(text.as_bytes())?)
         }
         DiffFormat::Json => {
-            let diff = compare(before, after, filter)?;
-            let judged = findings(before, after)?;
-            let changes = judged.as_ref().map(|(before, after)| {
-                slowpath_advisor::compare::compare(before, after).iter().map(Row::of).collect()
-            });
-            let both = Both { diff: &diff, findings: changes };
+            let both = both(before, after, filter)?;
             serde_json::to_writer_pretty(&mut *out, &both).map_err(io::Error::from)?;
             Ok(writeln!(out)?)
         }
+        DiffFormat::Html => {
+            let mut diff = both(before, after, filter)?;
+            // The page has the functions in a table; stacks would only make it larger.
+            let titles = [&*before, &*after].map(|side| document::title(side.processes()));
+            if let Some(members) = diff.as_object_mut() {
+                members.remove("stacks");
+                members.insert("titles".into(), titles.to_vec().into());
+            }
+            let page = document::of(&mut Filtered::new(after, filter), &Sources::Here)?.with_diff(diff);
+            slowpath_web::write_html(&page, Opening::default(), out).map_err(ExportError::Output)
+        }
     }
+}
+
+/// All that is known of the difference.
+fn both(
+    before: &mut Recording,
+    after: &mut Recording,
+    filter: &Filter,
+) -> Result<serde_json::Value, ExportError> {
+    let diff = compare(before, after, filter)?;
+    let judged = findings(before, after)?;
+    let changes = judged.as_ref().map(|(before, after)| {
+        slowpath_advisor::compare::compare(before, after).iter().map(Row::of).collect()
+    });
+    let both = Both { diff: &diff, findings: changes };
+    Ok(serde_json::to_value(&both).map_err(io::Error::from)?)
 }
 
 /// The comparison as JSON.
@@ -109,6 +133,6 @@ fn unknown(path: &Path) -> Failure {
     Failure::usage(
         format!("the format of {} is not known", path.display()),
         "no format of a comparison has this extension",
-        "add -f with one of: text, flamegraph, collapsed, json",
+        "add -f with one of: text, flamegraph, collapsed, json, html",
     )
 }

@@ -235,6 +235,9 @@ function drawTools() {
   );
 }
 
+/** The search whose result was told: new numbers of the same search are not told again. */
+let announced = "";
+
 /** How many functions match, and in what share of the samples one of them is on the stack. */
 function drawMatches() {
   if (!found) {
@@ -246,7 +249,8 @@ function drawMatches() {
   const samples = passing(app.profile, weights(), found);
   const words = `${counted(functions, "function")}, ${shareWords(samples)}`;
   byId("flame-matches").textContent = words;
-  announce(words);
+  if (get("search") !== announced) announce(words);
+  announced = get("search");
 }
 
 /** Moves the focus to the next block that matches, in the order of depth and place. @param {number} step */

@@ -152,7 +152,7 @@ function drawSourceTools(file) {
 function drawCode(file, isSame) {
   const text = app.profile.files[file]?.text ?? null;
   const [own, sites] = [weightsOfFile(file), sitesOfFile(file)];
-  const most = Math.max(1, ...[...own.values()].map(([self]) => self));
+  const most = [...own.values()].reduce((all, [self]) => Math.max(all, self), 1);
   const shown = linesToShow(text, own, sites);
   const rows = /** @type {HTMLElement[]} */ ([]);
   const names = text ? new Map() : functionsOfFile(file);

@@ -34,8 +34,9 @@ export class Tree {
     this.width = 0;
     /** Nodes of each depth from left to right. @type {number[][]} */
     this.rows = [];
-    /** @type {Map<number, number>} */
-    this.places = new Map();
+    /** Nodes by parent and key: a hash table of ids, counted from 1. */
+    this.places = new Int32Array(0);
+    this.known = 0;
     this.isOrdered = false;
     this.isMerged = false;
   }
@@ -52,13 +53,32 @@ export class Tree {
 
   /** The child with this key, made if there is none. @param {number} parent @param {number} key @param {number} frame */
   child(parent, key, frame) {
-    const place = (parent + 1) * 8388608 + key + 1;
-    let id = this.places.get(place);
-    if (id === undefined) {
-      id = this.push(parent, key, frame);
-      this.places.set(place, id);
+    if (this.known * 2 >= this.places.length) this.grow();
+    const at = this.placeOf(parent, key);
+    if (this.places[at] === 0) {
+      this.places[at] = this.push(parent, key, frame) + 1;
+      this.known += 1;
     }
-    return id;
+    return this.places[at] - 1;
+  }
+
+  /** Where a node is in the hash table, or where it would be. @param {number} parent @param {number} key */
+  placeOf(parent, key) {
+    const mask = this.places.length - 1;
+    let hash = Math.imul(parent + 1, 0x9e3779b1) ^ Math.imul(key + 2, 0x85ebca6b);
+    hash ^= hash >>> 15;
+    for (let at = hash & mask; ; at = (at + 1) & mask) {
+      const id = this.places[at] - 1;
+      if (id < 0 || (this.parent[id] === parent && this.key[id] === key)) return at;
+    }
+  }
+
+  grow() {
+    const before = this.places;
+    this.places = new Int32Array(Math.max(1024, before.length * 2));
+    for (const entry of before) {
+      if (entry > 0) this.places[this.placeOf(this.parent[entry - 1], this.key[entry - 1])] = entry;
+    }
   }
 
   /** @param {number} id @param {ArrayLike<number>} from @param {number} at */
@@ -70,7 +90,7 @@ export class Tree {
   finish() {
     this.own = Float64Array.from(this.ownParts);
     this.ownParts = [];
-    this.places.clear();
+    this.places = new Int32Array(0);
     this.total = this.own.slice();
     for (let id = this.key.length - 1; id >= 0; id -= 1) {
       if (this.parent[id] >= 0) addSplit(this.total, this.parent[id], this.total, id);

@@ -110,7 +110,8 @@ fn hash(text: &str) -> String {
 pub fn write_html(document: &Document, opening: Opening, out: &mut dyn Write) -> io::Result<()> {
     let page = Page::get();
     out.write_all(page.head(&page.policy_of_file()).as_bytes())?;
-    let tab = opening.word();
+    // A comparison is opened for what differs.
+    let tab = if document.is_comparison() { "diff" } else { opening.word() };
     write!(out, r#"<script type="application/octet-stream" id="document" data-tab="{tab}">"#)?;
     let mut encoder = EncoderWriter::new(&mut *out, &STANDARD);
     let mut deflate = DeflateEncoder::new(&mut encoder, Compression::new(7));

@@ -108,7 +108,7 @@ impl Session {
             }),
         )?;
         let feed = LiveFeed { shared: Arc::clone(&shared), files: 0, is_final: false };
-        Ok((Self { shared, sampling }, Content::Live(Growing::new(title), Box::new(feed))))
+        Ok((Self { shared, sampling }, Content::Live(Box::new(Growing::new(title)), Box::new(feed))))
     }
 
     /// Whether nothing is sampled any more.

@@ -18,7 +18,7 @@
 //! | `sites` | instructions by function and offset: opcode, state, cache, counter, looks |
 //! | `events` | `{time_ns, thread, kind, text}` |
 //! | `findings` | what `slowpath advise -f json` writes, or null if nothing was judged |
-//! | `diff` | null |
+//! | `diff` | how it differs from an earlier profile, or null |
 //!
 //! A part of a live document is what is new: of the tables what stands behind `from`, of `slots` those that
 //! changed, which replace the same slots of all threads, while slots before `first` are over; `texts` are
@@ -111,6 +111,18 @@ impl Document {
             findings: options.findings,
             diff: None,
         })
+    }
+}
+
+impl Document {
+    /// With what `slowpath diff -f json` writes, and the `titles` of both profiles instead of stacks.
+    #[must_use]
+    pub fn with_diff(self, diff: Value) -> Self {
+        Self { diff: Some(diff), ..self }
+    }
+
+    pub(crate) fn is_comparison(&self) -> bool {
+        self.diff.is_some()
     }
 }
 

@@ -45,7 +45,7 @@ impl Served {
 
 /// A document that grows, and the parts of it that were made lately.
 pub(super) struct Hub {
-    growing: Growing,
+    growing: Box<Growing>,
     feed: Box<dyn Feed>,
     updated: Option<Instant>,
     /// For readers of which number, up to the newest.

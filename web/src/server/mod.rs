@@ -41,7 +41,7 @@ pub enum Content {
     /// A document that does not change, as JSON.
     Fixed(Vec<u8>),
     /// One that grows.
-    Live(Growing, Box<dyn Feed>),
+    Live(Box<Growing>, Box<dyn Feed>),
 }
 
 /// What all requests share.
