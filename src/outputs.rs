@@ -204,7 +204,7 @@ pub(crate) fn write(
     write_silently(output, format, &mut source, filter, sources)
 }
 
-/// [`write`] without a word on the terminal.
+/// [`write()`] without a word on the terminal.
 pub(crate) fn write_silently(
     output: &mut Output,
     format: Format,
