@@ -191,7 +191,7 @@ function mixesOfTree(tree) {
 function details(graph) {
   return (/** @type {number | null} */ id) => {
     if (id === null || graph.tree.key[id] === undefined) {
-      fill(byId("flame-details"), make("p", {}, `${counted(graph.tree.width, "sample")} in view${graph.tree.isMerged ? "; too many changes to draw them all: within a slot, equal stacks stand together" : ""}.`));
+      fill(byId("flame-details"), make("p", {}, `${counted(graph.tree.width, "sample")} in view${graph.tree.isOrdered ? ", one thread after the other" : ""}${graph.tree.isMerged ? "; too many changes to draw them all: within a slot, equal stacks stand together" : ""}.`));
       return;
     }
     const fn = functionOf(graph, id);
