@@ -2,7 +2,7 @@
 
 import { app } from "./app.js";
 import { bar, fill, make } from "./dom.js";
-import { count, place, plain, sharePercent, signedPercent } from "./words.js";
+import { counted, plain, seconds, sharePercent, shareRange, shortPath, signedPercent } from "./words.js";
 
 /** @type {HTMLElement | null} */
 let diffPanel = null;
@@ -24,33 +24,49 @@ export function drawDiff() {
     fill(diffPanel, make("h2", {}, "Diff"), make("p", { class: "empty" }, "Nothing is compared."));
     return;
   }
+  const [before, after] = diff.titles.map((/** @type {string} */ title) => plain(title));
   fill(diffPanel, make("h2", {}, "Diff"),
-    make("p", { class: "lead" }, `${plain(diff.before.title)} (${count(diff.before.samples)} samples) against ${plain(diff.after.title)} (${count(diff.after.samples)} samples). Shares are of the samples of each.`),
-    ...changedFindings(diff.findings ?? {}),
+    make("p", { class: "lead" }, `${before} (${baseOf(diff.before)}) against ${after} (${baseOf(diff.after)}). Shares are of the weight of each.`),
+    ...changedFindings(diff.findings),
     functionTable(diff));
 }
 
-/** @param {any} findings */
-function changedFindings(findings) {
-  const kinds = /** @type {[string, string][]} */ ([["new", "New findings"], ["fixed", "Fixed findings"], ["same", "Findings in both"]]);
-  return kinds.filter(([kind]) => findings[kind]?.length).map(([kind, title]) =>
-    make("section", { class: `changed ${kind}` }, make("h3", {}, `${title} (${findings[kind].length})`), make("ul", {}, ...findings[kind].map((/** @type {string} */ words) => make("li", {}, plain(String(words)))))));
+/** What the shares of one side are of. @param {any} base */
+function baseOf({ metric, weight }) {
+  const sum = weight.running + weight.waiting_for_gil + weight.idle;
+  return metric === "samples" ? counted(sum, "sample") : `${seconds(sum)} of CPU time`;
+}
+
+/** @param {any[] | undefined} changes missing where one side holds nothing to judge */
+function changedFindings(changes) {
+  if (!changes) return [make("p", { class: "empty" }, "One of the recordings holds nothing to judge: record both with advice.")];
+  const range = (/** @type {any} */ saving) => shareRange(saving.low, saving.high);
+  const words = (/** @type {any} */ { change, id, title, before, after }) => {
+    const name = `${plain(id)} ${plain(title)}`;
+    if (change === "new") return `${name}: saves ${range(after)}`;
+    if (change === "fixed") return `${name}: would have saved ${range(before)}`;
+    if (change === "changed") return `${name}: saves ${range(after)}, before ${range(before)}`;
+    return `${name}: its rule could not look again`;
+  };
+  const kinds = /** @type {[string, string][]} */ ([["new", "New findings"], ["fixed", "Fixed findings"], ["changed", "Changed findings"], ["cannot_tell", "Cannot be told"]]);
+  const sections = kinds.map(([kind, title]) => {
+    const all = changes.filter((one) => one.change === kind);
+    return all.length === 0 ? null : make("section", { class: `changed ${kind}` }, make("h3", {}, `${title} (${all.length})`), make("ul", {}, ...all.map((one) => make("li", {}, words(one)))));
+  });
+  return changes.length > 0 ? sections : [make("p", { class: "empty" }, "No finding is new, fixed or changed.")];
 }
 
 /** @param {any} diff */
 function functionTable(diff) {
-  const share = (/** @type {number} */ samples, /** @type {any} */ side) => samples / Math.max(side.samples, 1);
   const all = diff.functions.map((/** @type {any} */ one) => {
-    const [before, after] = [share(one.before.self, diff.before), share(one.after.self, diff.after)];
-    const total = share(one.after.total, diff.after) - share(one.before.total, diff.before);
-    const kind = one.before.total === 0 ? "new" : one.after.total === 0 ? "gone" : "";
-    return { one, before, after, change: after - before, total, kind };
+    const kind = one.total_before === 0 ? "new" : one.total_after === 0 ? "gone" : "";
+    return { one, before: one.own_before, after: one.own_after, change: one.own_after - one.own_before, total: one.total_after - one.total_before, kind };
   });
   all.sort((/** @type {any} */ one, /** @type {any} */ other) => Math.abs(other.change) - Math.abs(one.change));
   const most = Math.max(1e-9, ...all.map((/** @type {any} */ row) => Math.abs(row.change)));
   const rows = all.slice(0, MOST_DELTAS).map((/** @type {any} */ row) => make("tr", { class: row.change > 0 ? "more" : row.change < 0 ? "less" : "" },
     make("td", { class: "change" }, signedPercent(row.change)), make("td", {}, bar(Math.abs(row.change) / most)), make("td", {}, sharePercent(row.before)), make("td", {}, sharePercent(row.after)), make("td", {}, signedPercent(row.total)),
-    make("th", { scope: "row" }, plain(row.one.name), row.kind ? make("span", { class: "chip" }, row.kind) : null, " ", make("span", { class: "faint" }, place(row.one.file, row.one.line, 2)))));
+    make("th", { scope: "row" }, plain(row.one.name), row.kind ? make("span", { class: "chip" }, row.kind) : null, " ", make("span", { class: "faint" }, shortPath(row.one.file)))));
   return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "functions" }, make("table", { class: "deltas" },
     make("thead", {}, make("tr", {}, make("th", { scope: "col", "aria-sort": "descending" }, "self changed"), make("td", {}), ...["before", "after", "total changed", "function"].map((words) => make("th", { scope: "col" }, words)))),
     make("tbody", {}, ...rows)));
