@@ -258,7 +258,7 @@ pub const TABLE: &[Binding] = &[
         shown: "w",
         actions: &[A::Write],
         word: "write",
-        help: "write the window: NAME.slowpath, .svg and the other formats of slowpath report",
+        help: "write the window: NAME.slowpath, .html, .svg and the other formats of slowpath report",
     },
     Binding {
         keys: &[Char('r')],
