@@ -9,9 +9,12 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::failure::{Exit, Failure, reason};
+
+/// A program that is asked to end gets so much time for it.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// A started program. Its standard streams are ours, untouched.
 #[derive(Debug)]
@@ -72,6 +75,18 @@ impl Program {
     pub(crate) fn kill(&mut self) {
         // It may have ended just now, and then there is nothing to do.
         let _ = self.child.kill();
+    }
+
+    /// Asks it to end, if it has not ended yet, and ends it if it does not in time; whether it still ran.
+    pub(crate) fn ask_to_end(&mut self) -> bool {
+        let was_running = !self.has_ended();
+        if was_running {
+            // It may end just now; then there is nobody to be told.
+            let _ = self.pid().map(|pid| kill_process(pid, Signal::TERM));
+            self.sleep(GRACE);
+            self.kill();
+        }
+        was_running
     }
 
     /// Waits for its end and returns its exit code as a shell would name it.

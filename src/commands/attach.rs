@@ -1,7 +1,5 @@
 //! `slowpath attach PID`.
 
-use std::time::Duration;
-
 use slowpath_sampler::session::{StopFlag, Target};
 
 use super::record::{Show, conclude, record};
@@ -9,9 +7,6 @@ use crate::args::{AttachArgs, Global};
 use crate::failure::{Exit, Failure, reason};
 use crate::outputs::Outputs;
 use crate::signals;
-
-/// A process that runs already needs no time to get ready, except one that has just been started.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) fn execute(args: &AttachArgs, global: Global) -> Result<u8, Failure> {
     let outputs = Outputs::open(&args.output)?;
@@ -25,7 +20,7 @@ pub(super) fn profile_with(
     global: Global,
     show: Show,
 ) -> Result<u8, Failure> {
-    let target = Target::attach(args.pid, PATIENCE)?;
+    let target = Target::attach(args.pid, super::PATIENCE)?;
     let stop = StopFlag::default();
     signals::stop_on_signal(&stop).map_err(|error| no_signals(&error))?;
     let options = args.sampling.options();

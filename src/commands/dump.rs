@@ -1,7 +1,5 @@
 //! `slowpath dump PID`.
 
-use std::time::Duration;
-
 use slowpath_sampler::dump::DumpOptions;
 use slowpath_sampler::session::Target;
 
@@ -10,10 +8,8 @@ use crate::failure::{Exit, Failure};
 use crate::output::text::Style;
 use crate::output::{dump, print};
 
-const PATIENCE: Duration = Duration::from_millis(500);
-
 pub(super) fn execute(args: &DumpArgs, global: Global) -> Result<u8, Failure> {
-    let mut target = Target::attach(args.pid, PATIENCE)?;
+    let mut target = Target::attach(args.pid, super::PATIENCE)?;
     let dump = target.dump(DumpOptions { locals: args.locals, blocking: args.blocking })?;
     let text = if args.json {
         let text = serde_json::to_string_pretty(&dump).map_err(|error| {

@@ -1,5 +1,7 @@
 //! One module per command.
 
+use std::time::Duration;
+
 use crate::args::{Cli, Command};
 use crate::failure::Failure;
 
@@ -12,6 +14,7 @@ mod diff;
 pub(crate) mod doctor;
 mod dump;
 mod explain;
+mod live;
 mod man;
 mod record;
 mod report;
@@ -19,6 +22,9 @@ pub(crate) mod run;
 mod serve;
 mod top;
 mod verify;
+
+/// A process that runs already needs no time to get ready, except one that has just been started.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Runs the command and returns the exit code.
 pub(crate) fn execute(cli: Cli) -> Result<u8, Failure> {

@@ -7,7 +7,6 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::{Signal, kill_process};
 use slowpath_sampler::session::{StopFlag, Target};
 use slowpath_web::{Content, Server, Token};
 
@@ -24,12 +23,8 @@ use crate::recording::{open_telling, unreadable};
 use crate::signals;
 use crate::sources::Sources;
 
-/// A process that runs already needs no time to get ready, except one that has just been started.
-const PATIENCE: Duration = Duration::from_millis(500);
 /// Between two looks at whether to end.
 const LOOK: Duration = Duration::from_millis(100);
-/// A program that is asked to end gets so much time for it.
-const GRACE: Duration = Duration::from_secs(2);
 /// Holds the token, where the address must be known before.
 const TOKEN_VARIABLE: &str = "SLOWPATH_TOKEN";
 
@@ -52,7 +47,7 @@ pub(super) fn execute(args: ServeArgs, global: Global) -> Result<u8, Failure> {
             Ok(0)
         }
         (_, Some(pid)) => {
-            let target = Target::attach(pid, PATIENCE)?;
+            let target = Target::attach(pid, super::PATIENCE)?;
             listen_to_signals(&stop)?;
             watch(target, &args, token, &stop, global, || false)?;
             Ok(0)
@@ -84,13 +79,7 @@ fn program(args: &ServeArgs, token: Token, stop: &StopFlag, global: Global) -> R
         listen_to_signals(stop)?;
         watch(target, args, token, stop, global, || program.has_ended())
     });
-    let was_running = !program.has_ended();
-    if was_running {
-        // It may end just now; then there is nobody to be told.
-        let _ = program.pid().map(|pid| kill_process(pid, Signal::TERM));
-        program.sleep(GRACE);
-        program.kill();
-    }
+    let was_running = program.ask_to_end();
     let pid = program.id();
     let code = program.wait().map_err(|error| run::lost(pid, &error));
     served?;

@@ -7,7 +7,6 @@ mod model;
 
 use std::env;
 use std::io::{self, IsTerminal};
-use std::time::Duration;
 
 use signal_hook::low_level::emulate_default_handler;
 use slowpath_sampler::session::Target;
@@ -19,9 +18,6 @@ use super::run;
 use crate::args::{ColorWhen, Global, TopArgs, ViewArgs};
 use crate::failure::{Exit, Failure, reason};
 use crate::output::text::Style;
-
-/// A process that runs already needs no time to get ready, except one that has just been started.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) fn execute(args: TopArgs, global: Global) -> Result<u8, Failure> {
     let screen = Screen::of(&args.view, global);
@@ -36,7 +32,7 @@ pub(super) fn execute(args: TopArgs, global: Global) -> Result<u8, Failure> {
             Picked::Signal(signal) => return Ok(ended_by(signal)),
         },
     };
-    let target = Target::attach(pid, PATIENCE)?;
+    let target = Target::attach(pid, super::PATIENCE)?;
     let end = show(target, &args, screen)?;
     Ok(match end {
         End::Quit => 0,

@@ -5,23 +5,20 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
-use slowpath_profile::view::live::{Counts, KEPT, Live};
+use slowpath_profile::view::live::{KEPT, Live};
 use slowpath_profile::{Batch, Source};
 use slowpath_sampler::options::SampleOptions;
 use slowpath_sampler::session::{BatchSink, End, Outcome, Progress, StopFlag, Target};
 use slowpath_web::{Content, Feed, Growing};
 
+use crate::commands::live::{Pace, counts};
 use crate::document;
 use crate::outputs;
 use crate::sources::{self, Sources};
 
-/// The shortest time between two judgements.
-const JUDGE_EVERY: Duration = Duration::from_secs(3);
-/// Judging takes at most this part of a core.
-const JUDGE_SHARE: u32 = 25;
 /// Between two looks of whoever judges.
 const LOOK: Duration = Duration::from_millis(200);
 /// Most files whose text is looked for, and most bytes of all texts.
@@ -136,25 +133,24 @@ fn ended(outcome: &Outcome) -> String {
 
 /// Judges what is kept every few seconds, and once more when it has ended.
 fn judge(shared: &Shared, sources: &Sources) {
-    let (mut judged, mut rest) = (Instant::now(), JUDGE_EVERY);
+    let mut pace = Pace::new();
     loop {
         thread::sleep(LOOK);
         let is_final = lock(&shared.ended).is_some();
         if shared.stop.is_stopped() {
             return;
         }
-        if !is_final && judged.elapsed() < rest {
+        if !is_final && !pace.is_due() {
             continue;
         }
-        let begun = Instant::now();
-        // A copy: whoever counts does not wait for whoever judges.
-        let mut kept = lock(&shared.live).recording(KEPT);
-        // Nothing of a profile in memory can be unreadable.
-        if let Ok(findings) = sources::advise(&mut kept, sources) {
-            *lock(&shared.findings) = Some(document::findings_json(&findings));
-        }
-        judged = Instant::now();
-        rest = ((judged - begun) * JUDGE_SHARE).max(JUDGE_EVERY);
+        pace.judge(|| {
+            // A copy: whoever counts does not wait for whoever judges.
+            let mut kept = lock(&shared.live).recording(KEPT);
+            // Nothing of a profile in memory can be unreadable.
+            if let Ok(findings) = sources::advise(&mut kept, sources) {
+                *lock(&shared.findings) = Some(document::findings_json(&findings));
+            }
+        });
         if is_final {
             return;
         }
@@ -208,14 +204,7 @@ impl Feed for LiveFeed {
         let warnings = lock(&shared.warnings).clone();
         {
             let mut live = lock(&shared.live);
-            let progress = &shared.progress;
-            live.publish(Counts {
-                elapsed_ns: progress.elapsed_ns(),
-                ticks: progress.ticks(),
-                samples: progress.samples(),
-                dropped: progress.dropped(),
-                missed: progress.missed(),
-            });
+            live.publish(counts(&shared.progress));
             growing.update(&live, &warnings, ended.as_deref());
         }
         self.is_final = ended.is_some();

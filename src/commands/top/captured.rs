@@ -8,16 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Signal, kill_process};
-
 use crate::failure::Failure;
 use crate::output::tell;
 use crate::program::{Program, no_name};
 
 /// So much of each stream is kept, the last of it.
 const KEPT_BYTES: usize = 64 * 1024;
-/// A program that is asked to end gets so much time for it.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// A started program.
 pub(super) struct Captured {
@@ -55,13 +51,7 @@ impl Captured {
     /// Ends the program if it still runs, prints the end of what it wrote, and returns its exit code; 0 if it
     /// was we who ended it.
     pub(super) fn end(&mut self) -> u8 {
-        let was_running = !self.program.has_ended();
-        if was_running {
-            // It may end just now; then there is nobody to be told.
-            let _ = self.program.pid().map(|pid| kill_process(pid, Signal::TERM));
-            self.program.sleep(GRACE);
-            self.program.kill();
-        }
+        let was_running = self.program.ask_to_end();
         let code = self.program.collect().ok().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
         // A moment for what is still in the pipes.
         thread::sleep(Duration::from_millis(50));

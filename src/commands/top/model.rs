@@ -1,19 +1,16 @@
 //! Counts what was sampled, and judges it, in a thread of its own: neither sampling nor drawing waits.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slowpath_profile::Profile;
-use slowpath_profile::view::live::{Counts, Live, Moment, Query, Scope};
+use slowpath_profile::view::live::{Live, Moment, Query, Scope};
 use slowpath_sampler::session::Progress;
 use slowpath_tui::Update;
 
+use crate::commands::live::{Pace, counts};
 use crate::sources::Sources;
 
-/// The shortest time between two judgements.
-const JUDGE_EVERY: Duration = Duration::from_secs(3);
-/// Judging takes at most this part of a core.
-const JUDGE_SHARE: u32 = 25;
 /// Until there are samples, they are looked for so often.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 
@@ -99,23 +96,12 @@ impl Shared {
         wanted.is_new = false;
         (wanted.query.clone(), wanted.frozen, wanted.stop)
     }
-
-    fn counts(&self) -> Counts {
-        let progress = &self.progress;
-        Counts {
-            elapsed_ns: progress.elapsed_ns(),
-            ticks: progress.ticks(),
-            samples: progress.samples(),
-            dropped: progress.dropped(),
-            missed: progress.missed(),
-        }
-    }
 }
 
 /// Counts until it is told to stop.
 pub(super) fn run(shared: &Shared, judges: bool, sources: &Sources) {
     let mut held: Option<[Moment; 2]> = None;
-    let (mut judged, mut rest, mut is_final) = (Instant::now(), JUDGE_EVERY, false);
+    let (mut pace, mut is_final) = (Pace::new(), false);
     let mut limit = Some(FIRST_LOOK);
     loop {
         let (query, frozen, stop) = shared.wait(limit);
@@ -125,12 +111,9 @@ pub(super) fn run(shared: &Shared, judges: bool, sources: &Sources) {
         let has_samples = count(shared, &query, frozen, &mut held);
         limit = (!has_samples).then_some(FIRST_LOOK);
         let has_ended = shared.news().ended.is_some();
-        let is_due = if has_ended { !is_final } else { judged.elapsed() >= rest };
+        let is_due = if has_ended { !is_final } else { pace.is_due() };
         if judges && !frozen && has_samples && is_due {
-            let begun = Instant::now();
-            judge(shared, sources);
-            judged = Instant::now();
-            rest = ((judged - begun) * JUDGE_SHARE).max(JUDGE_EVERY);
+            pace.judge(|| judge(shared, sources));
             is_final = has_ended;
         }
         if has_ended {
@@ -143,7 +126,7 @@ pub(super) fn run(shared: &Shared, judges: bool, sources: &Sources) {
 /// Makes a new snapshot, of now or of when the view was frozen; whether there was anything.
 fn count(shared: &Shared, query: &Query, frozen: bool, held: &mut Option<[Moment; 2]>) -> bool {
     let mut live = shared.live();
-    live.publish(shared.counts());
+    live.publish(counts(&shared.progress));
     if !frozen {
         *held = None;
         *shared.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
