@@ -7,7 +7,7 @@ use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use slowpath_profile::text::counted;
+use slowpath_profile::text::thousands;
 use tui_input::{Input, InputRequest};
 
 use crate::panes::{pieces, put, safe};
@@ -98,8 +98,9 @@ impl Picker {
         let pids: Vec<u32> = self.shown().iter().map(|it| it.pid).collect();
         self.selection.follow(pids.into_iter());
         let shown: Vec<Candidate> = self.shown().into_iter().cloned().collect();
-        let title = format!("slowpath top: which of {}?", counted(shown.len() as u64, "Python process"));
-        put(buf, area, 0, &title.replace("processs", "processes"), theme.strong());
+        let noun = if shown.len() == 1 { "process" } else { "processes" };
+        let title = format!("slowpath top: which of {} Python {noun}?", thousands(shown.len() as u64));
+        put(buf, area, 0, &title, theme.strong());
         put(buf, area, 1, &format!("filter: {}", safe(theme, self.input.value())), Style::new());
         let head = format!("{:>8} {:<10}{:>6} {:<10}command", "pid", "user", "cpu", "version");
         put(buf, area, 2, &head, theme.faint());

@@ -248,12 +248,7 @@ impl App {
                 let text = feed.explain(&self.findings, self.advice.at, usize::from(self.width));
                 self.overlay = Overlay::Page(text.lines().map(str::to_owned).collect(), 0);
             }
-            Pane::Threads => {
-                let row = self.snapshot.threads.get(self.threads.at);
-                self.thread = row.map(|row| row.thread);
-                self.apply_filter();
-                self.drill(Pane::Functions);
-            }
+            Pane::Threads => self.jump_to_thread(),
             Pane::Flame => self.zoom = self.flame.clone(),
         }
     }
@@ -342,13 +337,8 @@ impl App {
         let next = match (at, forward) {
             (None, true) => 0,
             (None, false) => last,
-            (Some(at), true) => {
-                if at == last {
-                    0
-                } else {
-                    at + 1
-                }
-            }
+            (Some(at), true) if at == last => 0,
+            (Some(at), true) => at + 1,
             (Some(at), false) => at.checked_sub(1).unwrap_or(last),
         };
         self.thread = known.get(next).copied();
