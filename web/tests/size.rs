@@ -2,10 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+use slowpath_profile::SampleFlags;
 use slowpath_profile::file::FileError;
 use slowpath_profile::testing::{PERIOD_NS, ProfileBuilder};
 use slowpath_profile::{Meta, Process, Profile, Sample, Source, StackId, Stats, Tables, Thread, ThreadId};
-use slowpath_profile::{SampleFlags, ThreadState};
 use slowpath_web::{Document, Opening, Options, write_html};
 
 const SAMPLES: u64 = 1_000_000;
@@ -17,21 +17,7 @@ struct Restless(Profile);
 
 impl Restless {
     fn new() -> Self {
-        let mut builder = ProfileBuilder::new();
-        for thread in 0..THREADS {
-            builder = builder.thread(&format!("worker-{thread}"));
-        }
-        for stack in 0..2_000_u32 {
-            let frames: Vec<String> = (0..4 + stack % 17)
-                .map(|depth| {
-                    let branch = stack >> 18_u32.saturating_sub(depth).min(11);
-                    format!("package/module_{depth}.py:Class.method_{branch}:{}", branch * 10 + 1 + stack % 5)
-                })
-                .collect();
-            let frames: Vec<&str> = frames.iter().map(String::as_str).collect();
-            builder = builder.sample(&frames, ThreadState::Running, 1);
-        }
-        let mut profile = builder.build();
+        let mut profile = ProfileBuilder::tree(THREADS, 2_000).build();
         profile.samples.clear();
         Self(profile)
     }

@@ -28,21 +28,7 @@ impl Synthetic {
     /// 20 threads over a tree of stacks 4 to 20 frames deep, in the order of a walk through the tree, so
     /// that neighbours share most of their callers.
     fn new(samples: u64) -> Self {
-        let mut builder = ProfileBuilder::new();
-        for thread in 0..20 {
-            builder = builder.thread(&format!("worker-{thread}"));
-        }
-        for stack in 0..2000_u32 {
-            let frames: Vec<String> = (0..4 + stack % 17)
-                .map(|depth| {
-                    let branch = stack >> 18_u32.saturating_sub(depth).min(11);
-                    format!("package/module_{depth}.py:Class.method_{branch}:{}", branch * 10 + 1 + stack % 5)
-                })
-                .collect();
-            let frames: Vec<&str> = frames.iter().map(String::as_str).collect();
-            builder = builder.sample(&frames, ThreadState::Running, 1);
-        }
-        let mut tables = builder.build();
+        let mut tables = ProfileBuilder::tree(20, 2_000).build();
         tables.stats.samples = samples;
         tables.stats.stacks_valid = samples;
         tables.samples.clear();

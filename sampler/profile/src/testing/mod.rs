@@ -50,6 +50,22 @@ impl Default for ProfileBuilder {
 }
 
 impl ProfileBuilder {
+    /// One sample of each of `stacks` stacks, 4 to 20 frames deep, in the order of a walk through a tree, so
+    /// that neighbours share most of their callers; all of the last of `threads` threads.
+    pub fn tree(threads: u64, stacks: u32) -> Self {
+        let builder = (0..threads).fold(Self::new(), |it, thread| it.thread(&format!("worker-{thread}")));
+        (0..stacks).fold(builder, |builder, stack| {
+            let frames: Vec<String> = (0..4 + stack % 17)
+                .map(|depth| {
+                    let branch = stack >> 18_u32.saturating_sub(depth).min(11);
+                    format!("package/module_{depth}.py:Class.method_{branch}:{}", branch * 10 + 1 + stack % 5)
+                })
+                .collect();
+            let frames: Vec<&str> = frames.iter().map(String::as_str).collect();
+            builder.sample(&frames, ThreadState::Running, 1)
+        })
+    }
+
     /// A profile without samples, of process 4242 running `python app.py` on CPython 3.14.2.
     pub fn new() -> Self {
         let meta = Meta {

@@ -204,24 +204,16 @@ impl Pass {
     }
 
     fn add(&mut self, sample: &Sample, metric: Metric) {
-        let drops = &mut self.drops[sample.thread.index()];
-        if sample.quality == Quality::Dropped {
-            drops.all += 1;
-            drops.pending += 1;
-            return;
+        if sample.quality != Quality::Dropped {
+            let drops = &mut self.drops[sample.thread.index()];
+            // The callers of a truncated stack are unknown: it shares nothing with its neighbours.
+            let stack = sample.stack.filter(|_| sample.quality != Quality::Truncated);
+            if drops.pending > 0 {
+                *self.runs.entry((drops.last, stack)).or_default() += std::mem::take(&mut drops.pending);
+            }
+            drops.last = stack;
         }
-        self.truncated += u64::from(sample.quality == Quality::Truncated);
-        // The callers of a truncated stack are unknown: it shares nothing with its neighbours.
-        let stack = sample.stack.filter(|_| sample.quality != Quality::Truncated);
-        if drops.pending > 0 {
-            *self.runs.entry((drops.last, stack)).or_default() += std::mem::take(&mut drops.pending);
-        }
-        drops.last = stack;
-        let amount = match metric {
-            Metric::Samples => 1,
-            Metric::Cpu => sample.cpu_ns,
-        };
-        self.weights.entry((sample.thread, sample.stack)).or_default().add(Split::of(sample.state, amount));
+        self.add_counted(sample, 1, sample.cpu_ns, metric);
     }
 
     /// What it comes to.

@@ -147,7 +147,7 @@ pub(super) fn instructions(
     let threads = query.filter.threads_of(live);
     let tables = live.tables();
     moment.scope.for_each_running(|thread, stack, samples| {
-        let leaf = tables.stacks.get(stack).and_then(|node| tables.frames.get(node.frame));
+        let leaf = tables.leaf(stack);
         let wanted = threads.get(thread.index()) == Some(&true);
         let Some(frame) = leaf.filter(|frame| wanted && frame.function == function) else { return };
         let Some(offset) = frame.instruction else { return };
