@@ -5,11 +5,14 @@ import { colour, fitted, onFrame, prepare } from "./canvas.js";
 import { announce, byId, fill, make } from "./dom.js";
 import { KIND } from "./profile.js";
 import { get, set } from "./state.js";
-import { count, counted, percent, plain, seconds } from "./words.js";
+import { count, counted, percent, place, plain, seconds } from "./words.js";
 
 const TRACK = 34;
+/** The track of what concerns no thread in particular. */
+const EVENTS = 20;
 const AXIS = 18;
 const NAMES = 132;
+const MOST_EVENTS = 200;
 const PARTS = ["running", "waiting", "idle", "gc", "dropped"];
 const WORDS = ["running", "waiting for the GIL", "idle", "collecting garbage", "dropped"];
 
@@ -83,7 +86,8 @@ function drawTracks() {
   if (!scroller || scroller.clientWidth === 0) return;
   const { profile } = app;
   const threads = profile.threads.length;
-  const [width, height] = [scroller.clientWidth, threads * TRACK + AXIS];
+  const below = threads * TRACK + (hasCommonEvents() ? EVENTS : 0);
+  const [width, height] = [scroller.clientWidth, below + AXIS];
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
   const context = prepare(canvas, width, height);
@@ -102,9 +106,18 @@ function drawTracks() {
     context.fillStyle = colour("line");
     context.fillRect(0, (at + 1) * TRACK - 1, width, 1);
   });
+  if (hasCommonEvents()) {
+    context.fillStyle = colour("text");
+    context.fillText(fitted(context, "forms given up", names - 10), 4, threads * TRACK + EVENTS / 2);
+  }
   for (const event of profile.events) drawEvent(context, event, names, first, each);
-  drawAxis(context, names, each, first, last, threads * TRACK);
-  drawChosen(context, names, each, first, last, threads * TRACK);
+  drawAxis(context, names, each, first, last, below);
+  drawChosen(context, names, each, first, last, below);
+}
+
+/** Whether there are events without a thread. */
+function hasCommonEvents() {
+  return app.profile.events.some((event) => event.thread === null);
 }
 
 function mostInSlot() {
@@ -136,7 +149,7 @@ function drawSlot(context, slot, x, each, most) {
 function drawEvent(context, event, names, first, each) {
   const x = names + (event.time_ns / app.profile.slotNs - first) * each;
   if (x < names) return;
-  const [top, high] = event.thread === null ? [0, app.profile.threads.length * TRACK] : [event.thread * TRACK, 6];
+  const [top, high] = event.thread === null ? [app.profile.threads.length * TRACK + 3, EVENTS - 6] : [event.thread * TRACK, 6];
   context.fillStyle = colour("event");
   context.fillRect(x, top, 1.5, high);
 }
@@ -276,13 +289,31 @@ function flipThread(at) {
   set({ threads: chosen.size === 0 || chosen.size === all.length ? "" : [...chosen].sort((one, other) => one - other).join(",") });
 }
 
+/** Lists what happened in the chosen range. */
 function drawEvents() {
-  const events = app.profile.events;
+  const { from, to } = selection();
+  const { slotNs } = app.profile;
+  const events = app.profile.events.filter((event) => event.time_ns >= (from ?? 0) * slotNs && event.time_ns < (to ?? Infinity) * slotNs);
   if (events.length === 0) {
     fill(byId("events"), make("p", { class: "faint" }, "No events were seen."));
     return;
   }
-  const rows = events.slice(-200).map((event) => make("tr", {}, make("td", {}, seconds(event.time_ns)), make("td", {}, event.thread === null ? "" : plain(threadName(event.thread))), make("td", {}, event.kind), make("td", {}, plain(event.text))));
-  fill(byId("events"), make("details", {}, make("summary", {}, counted(events.length, "event")),
-    make("table", {}, make("thead", {}, make("tr", {}, ...["time", "thread", "kind", "what"].map((words) => make("th", { scope: "col" }, words)))), make("tbody", {}, ...rows))));
+  const isOpen = byId("events").querySelector("details")?.open === true;
+  const shown = events.slice(-MOST_EVENTS);
+  const rows = shown.map((event) => make("tr", {}, make("td", {}, seconds(event.time_ns)), make("td", {}, event.thread === null ? "" : plain(threadName(event.thread))),
+    make("td", {}, event.kind), make("td", {}, placeOfEvent(event)), make("td", { class: "left" }, plain(event.text))));
+  const details = make("details", {}, make("summary", {}, counted(events.length, "event")),
+    shown.length < events.length ? make("p", { class: "faint" }, `The last ${shown.length}; choose a range for earlier ones.`) : null,
+    make("table", {}, make("thead", {}, make("tr", {}, ...["time", "thread", "kind", "where", "what"].map((words) => make("th", { scope: "col" }, words)))), make("tbody", {}, ...rows)));
+  /** @type {HTMLDetailsElement} */ (details).open = isOpen;
+  fill(byId("events"), details);
+}
+
+/** @param {any} event */
+function placeOfEvent(event) {
+  const { functions, files } = app.profile;
+  if (event.function < 0 || functions.file[event.function] === undefined) return "";
+  const file = functions.file[event.function];
+  const go = () => set({ tab: "source", file: String(file), line: event.line > 0 ? String(event.line) : "" }, { step: true });
+  return make("button", { type: "button", class: "link", onclick: go }, place(files[file]?.path ?? "", event.line, 1));
 }

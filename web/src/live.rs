@@ -69,6 +69,8 @@ pub struct Growing {
     sites: Stamped<Vec<Site>>,
     /// Looks of the evidence that the sites are of.
     looks: Vec<u32>,
+    /// Collections and looks that the events are of.
+    told: (u64, Vec<u32>),
     findings: Stamped<Value>,
 }
 
@@ -128,6 +130,7 @@ impl Growing {
             self.looks = looks;
             self.sites = Stamped { value: sites(live), number: self.number };
         }
+        self.update_events(live);
         self.marks.push_back((self.number, self.columns.lengths()));
         if self.marks.len() > MARKS {
             self.marks.pop_front();
@@ -139,7 +142,6 @@ impl Growing {
         self.first = live.slots().next().map_or(0, |(slot, _)| slot);
         let first = i64::try_from(self.first).unwrap_or(i64::MAX);
         self.slots.retain(|slot, _| *slot == BEFORE || *slot >= first);
-        let seen = self.collected;
         for (at, samples) in live.slots() {
             let slot = self.slots.entry(i64::try_from(at).unwrap_or(i64::MAX)).or_default();
             if slot.samples == samples.len() {
@@ -153,15 +155,22 @@ impl Growing {
             let at = i64::try_from(at).unwrap_or(i64::MAX);
             part_of_slot(at, &runs_of(samples), &mut slot.runs, &mut slot.cpu_ns);
         }
-        if self.collected != seen {
-            self.events = Stamped { value: events(&self.collections), number };
-        }
         let forgotten = usize::try_from(live.forgotten().samples()).unwrap_or(usize::MAX);
         let before = self.slots.entry(BEFORE).or_default();
         if before.samples != forgotten {
             *before = Slot { samples: forgotten, number, ..Slot::default() };
             let threads = runs_of_tally(live.forgotten());
             part_of_slot(BEFORE, &threads, &mut before.runs, &mut before.cpu_ns);
+        }
+    }
+
+    fn update_events(&mut self, live: &Live) {
+        if (self.collected, &self.looks) != (self.told.0, &self.told.1) {
+            self.told = (self.collected, self.looks.clone());
+            let value = events(&self.collections, live, live.begun_ns());
+            if value != self.events.value {
+                self.events = Stamped { value, number: self.number };
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use slowpath_profile::evidence::{CodeEvidence, Counter, Seen, Site, SpecState, StateCounts};
+use slowpath_profile::evidence::{CodeEvidence, Counter, Loss, Seen, Site, SpecState, StateCounts};
 use slowpath_profile::{FunctionId, Span};
 
 use crate::layout::spec::CounterFormat;
@@ -12,6 +12,8 @@ use crate::read::caches::{CodeParts, SitePlan, SiteView};
 const MAX_VERSIONS: usize = 32;
 /// Opcode names of a site that are kept apart; a family has fewer forms than this.
 const MAX_FORMS: usize = 32;
+/// Losses of a specialised form that are kept of a site; all are counted.
+const MAX_LOSSES: usize = 16;
 
 /// `co_flags`.
 const CO_OPTIMIZED: u32 = 0x1;
@@ -44,11 +46,18 @@ impl CodeHistory {
             || self.parts.instructions.len() == parts.instructions.len() && self.parts.sites == parts.sites
     }
 
-    /// Adds a look at one code object. `last` is what this object was at the look before.
-    pub(super) fn look(&mut self, last: &mut [LastView], views: &[SiteView], format: Option<CounterFormat>) {
+    /// Adds a look at one code object, so many nanoseconds after the session began. `last` is what this
+    /// object was at the look before.
+    pub(super) fn look(
+        &mut self,
+        last: &mut [LastView],
+        views: &[SiteView],
+        format: Option<CounterFormat>,
+        now_ns: u64,
+    ) {
         self.looks += 1;
         for ((site, last), view) in self.sites.iter_mut().zip(last).zip(views) {
-            site.look(last, view, format);
+            site.look(last, view, format, now_ns);
         }
     }
 
@@ -99,6 +108,8 @@ struct SiteHistory {
     counter: Counter,
     versions: Vec<(u32, u32)>,
     version_changes: u32,
+    given_up: u32,
+    losses: Vec<(u64, &'static str)>,
 }
 
 impl SiteHistory {
@@ -111,10 +122,12 @@ impl SiteHistory {
             counter: Counter::default(),
             versions: Vec::new(),
             version_changes: 0,
+            given_up: 0,
+            losses: Vec::new(),
         }
     }
 
-    fn look(&mut self, last: &mut LastView, view: &SiteView, format: Option<CounterFormat>) {
+    fn look(&mut self, last: &mut LastView, view: &SiteView, format: Option<CounterFormat>, now_ns: u64) {
         if view.form.is_empty() {
             return;
         }
@@ -129,6 +142,12 @@ impl SiteHistory {
         }
         let limit = format.map_or(0, |format| format.backoff_limit);
         self.states.add(state(last, view, limit));
+        if last.view.state == SpecState::Specialised && is_general(view) {
+            self.given_up += 1;
+            if self.losses.len() < MAX_LOSSES {
+                self.losses.push((now_ns, last.view.form));
+            }
+        }
         self.count(last, view, limit);
         self.version(last, view);
         last.was_specialised |= view.state == SpecState::Specialised;
@@ -176,6 +195,12 @@ impl SiteHistory {
             counter: self.counter,
             versions: seen(&self.versions, |version| version),
             version_changes: self.version_changes,
+            given_up: self.given_up,
+            losses: self
+                .losses
+                .iter()
+                .map(|(time_ns, form)| Loss { time_ns: *time_ns, form: (*form).into() })
+                .collect(),
             ..Site::default()
         }
     }
@@ -184,10 +209,15 @@ impl SiteHistory {
 /// The state of a site, with what is known of its past: a general form that was specialised before has
 /// been given up; when backing off has reached its limit, that past does not count any more.
 fn state(last: &LastView, view: &SiteView, limit: u8) -> SpecState {
-    let given_up = matches!(view.state, SpecState::Warming | SpecState::BackedOff)
+    let given_up = is_general(view)
         && last.was_specialised
         && view.counter.is_some_and(|counter| counter.backoff < limit);
     if given_up { SpecState::Deopted } else { view.state }
+}
+
+/// Whether a site runs in the general form of something that has faster ones.
+fn is_general(view: &SiteView) -> bool {
+    matches!(view.state, SpecState::Warming | SpecState::BackedOff)
 }
 
 /// Whether a site was executed between two views in a way that leaves a trace.
@@ -241,7 +271,7 @@ mod tests {
     fn site(views: &[SiteView]) -> Site {
         let mut history = SiteHistory::new(Span::default());
         let mut last = LastView::default();
-        views.iter().for_each(|view| history.look(&mut last, view, format()));
+        (1..).zip(views).for_each(|(now_ns, view)| history.look(&mut last, view, format(), now_ns));
         let plan =
             SitePlan { offset: 8, family: Default::default(), name: "a".into(), oparg: 0, instruction: 0 };
         history.evidence(&plan)
@@ -262,6 +292,18 @@ mod tests {
         assert_eq!((never.warming, never.backed_off, never.deopted), (1, 2, 0));
         let given_up = site(&[specialised(52, 7), general(1), general(5), general(12)]).states;
         assert_eq!((given_up.specialised, given_up.deopted, given_up.backed_off), (1, 2, 1));
+    }
+
+    #[test]
+    fn each_loss_of_a_form_has_its_time() {
+        let lost_twice = [specialised(52, 7), general(1), general(5), specialised(52, 7), general(1)];
+        let seen = site(&lost_twice);
+        let form = || "LOAD_ATTR_INSTANCE_VALUE".to_owned();
+        let losses = [2, 5].map(|time_ns| Loss { time_ns, form: form() });
+        assert_eq!((seen.given_up, &seen.losses[..]), (2, &losses[..]));
+        let again: Vec<_> = (0..100).flat_map(|_| [specialised(52, 7), general(1)]).collect();
+        assert_eq!((site(&again).given_up, site(&again).losses.len()), (100, MAX_LOSSES));
+        assert_eq!(site(&[general(1), general(4), specialised(52, 7)]).given_up, 0);
     }
 
     #[test]

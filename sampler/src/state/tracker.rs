@@ -269,7 +269,7 @@ impl Tracker {
             Some(_) => caches::views(bytecode, &parts, &self.forms),
             None => opcache::views(moment.memory, moment.layout, copy, &parts),
         };
-        history.look(&mut known.last, &views, self.forms.counter);
+        history.look(&mut known.last, &views, self.forms.counter, moment.now_ns);
         if let Some(again) = second.and_then(|second| second.range(planned.range))
             && let Some(again) = planned.bytecode.and_then(|at| again.get(at..))
         {

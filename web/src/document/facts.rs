@@ -3,7 +3,6 @@
 use serde::Serialize;
 use slowpath_profile::evidence::{OpFamily, ProcessEvidence};
 use slowpath_profile::text::{hertz, share_percent};
-use slowpath_profile::view::slots::{Collection, Collections};
 use slowpath_profile::{Mode, Process, Source, Stats, Tables, Thread};
 
 use super::columns::File;
@@ -171,28 +170,4 @@ pub(crate) fn sites(source: &dyn Source) -> Vec<Site> {
         sites.map(site).collect()
     };
     source.evidence().iter().flat_map(of).collect()
-}
-
-/// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Event {
-    time_ns: u64,
-    thread: Option<u32>,
-    kind: &'static str,
-    text: String,
-}
-
-/// What is known to have happened, and when.
-pub(crate) fn events(collections: &Collections) -> Vec<Event> {
-    let event = |one: Collection| Event {
-        time_ns: one.time_ns,
-        thread: Some(one.thread.0),
-        kind: "gc",
-        text: format!("garbage collection, seen by {}", samples(one.samples)),
-    };
-    collections.list().into_iter().map(event).collect()
-}
-
-fn samples(count: u32) -> String {
-    slowpath_profile::text::counted(u64::from(count), "sample")
 }

@@ -16,7 +16,7 @@
 //! | `slots` | `length_ns`, `ordered`, `first`, `runs`: `{slot, thread, runs: [stack, kind, count, …]}` |
 //! | `cpu_ns` | `[slot, thread, ns]` |
 //! | `sites` | instructions by function and offset: opcode, state, cache, counter, looks |
-//! | `events` | `{time_ns, thread, kind, text}` |
+//! | `events` | `{time_ns, thread, kind, text, function, line}`: garbage collections, specialised forms given up |
 //! | `findings` | what `slowpath advise -f json` writes, or null if nothing was judged |
 //! | `diff` | how it differs from an earlier profile, or null |
 //!
@@ -29,6 +29,7 @@
 //! live document holds what is older than all others, without order.
 
 mod columns;
+mod events;
 mod facts;
 mod texts;
 
@@ -41,7 +42,8 @@ use slowpath_profile::view::slots::{Runs, Slots};
 use slowpath_profile::{Source, ThreadId};
 
 pub(crate) use columns::{Columns, Lengths, Names};
-pub(crate) use facts::{Event, MetaPart, ProcessPart, Site, ThreadPart, events, sites};
+pub(crate) use events::{Event, events};
+pub(crate) use facts::{MetaPart, ProcessPart, Site, ThreadPart, sites};
 pub(crate) use texts::Texts;
 
 /// Name of the format; the number changes when a reader of the old one would go wrong.
@@ -107,7 +109,7 @@ impl Document {
             slots: part,
             cpu_ns,
             sites: facts::sites(source),
-            events: facts::events(&slots.collections),
+            events: events::events(&slots.collections, source, 0),
             findings: options.findings,
             diff: None,
         })

@@ -28,7 +28,7 @@ pub use object::{
 };
 pub use runtime::{GcFacts, GcGeneration, Handicap, JitFacts, RareEvents, RuntimeFacts, Tool, ToolKind};
 pub use site::{
-    Counter, InstanceDict, OpFamily, Operand, OperandRole, Seen, Site, SpecState, StateCounts, Value,
+    Counter, InstanceDict, Loss, OpFamily, Operand, OperandRole, Seen, Site, SpecState, StateCounts, Value,
 };
 pub use writer::{Store, StoreKind};
 

@@ -217,6 +217,16 @@ pub struct Operand {
     pub looks: u32,
 }
 
+/// A specialised form that was given up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Loss {
+    /// When a look found it gone, in nanoseconds since the session began.
+    pub time_ns: u64,
+    /// The opcode name that it had.
+    pub form: String,
+}
+
 /// One instruction of a hot code object.
 #[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -243,6 +253,10 @@ pub struct Site {
     pub versions: Vec<Seen<u32>>,
     /// Consecutive looks between which that tag changed.
     pub version_changes: u32,
+    /// Consecutive looks between which its specialised form was given up.
+    pub given_up: u32,
+    /// The first of those.
+    pub losses: Vec<Loss>,
     /// Objects that it met, as far as locals or the cache led to them.
     pub operands: Vec<Operand>,
     /// Pairs of different objects that it met within microseconds, where it asks a local for an attribute.

@@ -111,6 +111,11 @@ impl Live {
         self.forget();
     }
 
+    /// When counting began, in nanoseconds since the session began: a reset moves it.
+    pub fn begun_ns(&self) -> u64 {
+        self.begun.elapsed_ns
+    }
+
     /// Lets everything go that was counted so far; names and evidence stay.
     pub fn reset(&mut self) {
         self.begun = self.counts.back().copied().unwrap_or_default();
