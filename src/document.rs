@@ -12,7 +12,7 @@ use crate::sources::{self, Sources};
 /// The document of a profile that is over.
 pub(crate) fn of(source: &mut dyn Source, sources: &Sources) -> Result<Document, FileError> {
     let findings = sources::advise(source, sources)?;
-    let text = |file: &str| sources.lines(file);
+    let text = |file: &str| sources.source_text(file);
     let title = title(source.processes());
     Document::of(
         source,

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use slowpath_advisor::source::MAX_TEXT_BYTES;
+use slowpath_advisor::source::{MAX_TEXT_BYTES, source_text};
 use slowpath_profile::Source;
 use slowpath_profile::file::FileError;
 use slowpath_profile::finding::Findings;
+use slowpath_profile::source_text::SourceText;
 use slowpath_sampler::process::source_file::{SourceReader, is_source_name};
 
 /// Where texts are taken from.
@@ -43,9 +44,9 @@ impl Sources {
         }
     }
 
-    /// Its lines.
-    pub(crate) fn lines(&self, file: &str) -> Option<Vec<String>> {
-        Some(String::from_utf8_lossy(&self.text(file)?).lines().map(str::to_owned).collect())
+    /// Its lines and words.
+    pub(crate) fn source_text(&self, file: &str) -> Option<SourceText> {
+        Some(source_text(&String::from_utf8_lossy(&self.text(file)?)))
     }
 }
 
@@ -127,7 +128,7 @@ mod tests {
             std::os::unix::fs::symlink(to, &path).expect("it is writable");
             path.display().to_string()
         };
-        let lines = |file: &str| Sources::Here.lines(file);
+        let lines = |file: &str| Sources::Here.source_text(file).map(|text| text.lines);
         assert_eq!(lines(&plain.display().to_string()), Some(vec!["x = 1".to_owned()]));
         assert!(lines(&link("link.py", &plain)).is_some());
         for none in [
@@ -138,7 +139,7 @@ mod tests {
         ] {
             assert_eq!(lines(&none), None, "{none}");
         }
-        assert_eq!(Sources::Nowhere.lines(&plain.display().to_string()), None);
+        assert_eq!(Sources::Nowhere.source_text(&plain.display().to_string()), None);
     }
 
     #[test]

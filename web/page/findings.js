@@ -194,7 +194,7 @@ function flameLink(at) {
 /** @param {any} at */
 function source(at) {
   const file = app.profile.files[fileIndex(at)];
-  return file?.text && at.line ? excerpt(file.text, at) : null;
+  return file?.text && at.line ? excerpt(file, at) : null;
 }
 
 /** From the cause to what it does. @param {Finding} finding */

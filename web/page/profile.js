@@ -77,7 +77,7 @@ export class Profile {
       if (part[name] !== undefined) /** @type {any} */ (this)[name] = part[name];
     }
     append(this.files, part.files);
-    for (const [file, lines] of part.texts ?? []) if (this.files[file]) this.files[file].text = lines;
+    for (const [file, text, tokens] of part.texts ?? []) if (this.files[file]) Object.assign(this.files[file], { text, tokens });
     for (const [table, columns] of Object.entries(COLUMNS)) {
       for (const column of columns) append(/** @type {any} */ (this)[table][column], part[table]?.[column]);
     }

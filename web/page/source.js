@@ -5,7 +5,7 @@ import { heatStep } from "./canvas.js";
 import { announce, bar, byId, choice, fill, make } from "./dom.js";
 import { siteTable } from "./sites.js";
 import { get, set } from "./state.js";
-import { marked, toCharacters } from "./text.js";
+import { marked, toCharacters, tokensOf } from "./text.js";
 import { sum } from "./weights.js";
 import { STATES, count, counted, percent, place, plain, shortPath, stateIndex } from "./words.js";
 
@@ -156,10 +156,11 @@ function drawCode(file, isSame) {
   const shown = linesToShow(text, own, sites);
   const rows = /** @type {HTMLElement[]} */ ([]);
   const names = text ? new Map() : functionsOfFile(file);
+  const tokens = tokensOf(app.profile.files[file]);
   let before = 0;
   for (const line of shown) {
     if (line > before + 1 && before > 0 && text) rows.push(make("tr", { class: "gap" }, make("td", { colspan: 5 }, `… ${counted(line - before - 1, "line")} without samples or states`)));
-    rows.push(lineRow(line, text ? (text[line - 1] ?? "") : null, own.get(line), sites.get(line) ?? [], most, names.get(line)));
+    rows.push(lineRow(line, text ? (text[line - 1] ?? "") : null, own.get(line), sites.get(line) ?? [], most, names.get(line), tokens.get(line)));
     before = line;
   }
   const show = get("show");
@@ -199,8 +200,8 @@ function linesToShow(text, own, sites) {
 }
 
 /** @param {number} line @param {string | null} text @param {[number, number] | undefined} weight
- * @param {import("./profile.js").Site[]} sites @param {number} most @param {string} [names] */
-function lineRow(line, text, weight, sites, most, names) {
+ * @param {import("./profile.js").Site[]} sites @param {number} most @param {string} [names] @param {import("./text.js").Token[]} [tokens] */
+function lineRow(line, text, weight, sites, most, names, tokens) {
   const all = weights().all;
   const [self, total] = weight ?? [0, 0];
   const marks = text === null ? [] : sites.filter((site) => site.column >= 0).map((site) => ({
@@ -212,7 +213,7 @@ function lineRow(line, text, weight, sites, most, names) {
     make("td", { class: "total" }, total > 0 ? percent(total, all) : ""),
     make("td", { class: "state" }, ...stateWords(sites, state)),
     make("th", { scope: "row", class: "line" }, String(line)),
-    make("td", { class: "code" }, ...(text === null ? [plain(names ?? "")] : marked(text, marks))));
+    make("td", { class: "code" }, ...(text === null ? [plain(names ?? "")] : marked(text, marks, tokens))));
   row.addEventListener("mouseenter", () => tellLine(line, true));
   row.addEventListener("focus", () => tellLine(line, false));
   row.addEventListener("click", () => {

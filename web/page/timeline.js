@@ -19,6 +19,7 @@ const WORDS = ["running", "waiting for the GIL", "idle", "collecting garbage", "
 /** Slot where the keyboard stands, and where a range began. */
 let cursor = 0;
 let anchor = /** @type {number | null} */ (null);
+let areEventsOpen = false;
 let scroller = /** @type {HTMLElement | null} */ (null);
 const canvas = /** @type {HTMLCanvasElement} */ (make("canvas", { "aria-hidden": "true" }));
 const draw = onFrame(drawTracks);
@@ -298,14 +299,16 @@ function drawEvents() {
     fill(byId("events"), make("p", { class: "faint" }, "No events were seen."));
     return;
   }
-  const isOpen = byId("events").querySelector("details")?.open === true;
   const shown = events.slice(-MOST_EVENTS);
   const rows = shown.map((event) => make("tr", {}, make("td", {}, seconds(event.time_ns)), make("td", {}, event.thread === null ? "" : plain(threadName(event.thread))),
     make("td", {}, event.kind), make("td", {}, placeOfEvent(event)), make("td", { class: "left" }, plain(event.text))));
-  const details = make("details", {}, make("summary", {}, counted(events.length, "event")),
+  const details = /** @type {HTMLDetailsElement} */ (make("details", {}, make("summary", {}, counted(events.length, "event")),
     shown.length < events.length ? make("p", { class: "faint" }, `The last ${shown.length}; choose a range for earlier ones.`) : null,
-    make("table", {}, make("thead", {}, make("tr", {}, ...["time", "thread", "kind", "where", "what"].map((words) => make("th", { scope: "col" }, words)))), make("tbody", {}, ...rows)));
-  /** @type {HTMLDetailsElement} */ (details).open = isOpen;
+    make("table", {}, make("thead", {}, make("tr", {}, ...["time", "thread", "kind", "where", "what"].map((words) => make("th", { scope: "col" }, words)))), make("tbody", {}, ...rows))));
+  details.open = areEventsOpen;
+  details.addEventListener("toggle", () => {
+    areEventsOpen = details.open;
+  });
   fill(byId("events"), details);
 }
 

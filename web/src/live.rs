@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::Serialize;
 use serde_json::Value;
 use slowpath_profile::Source;
+use slowpath_profile::source_text::SourceText;
 use slowpath_profile::view::live::{Live, SLOT};
 use slowpath_profile::view::slots::{Collections, runs_of, runs_of_tally};
 
@@ -86,7 +87,7 @@ struct Part<'a> {
     from: Lengths,
     #[serde(flatten)]
     columns: Columns,
-    texts: Vec<(usize, &'a [String])>,
+    texts: Vec<(usize, &'a [String], &'a [u32])>,
     processes: &'a [ProcessPart],
     threads: &'a [ThreadPart],
     slots: SlotsPart,
@@ -185,9 +186,9 @@ impl Growing {
     }
 
     /// The text of a file, which is told with the next update.
-    pub fn set_text(&mut self, file: usize, lines: Vec<String>) {
+    pub fn set_text(&mut self, file: usize, text: SourceText) {
         if let Some(known) = self.columns.files.get_mut(file) {
-            known.text = Some(lines);
+            known.put(text);
             self.texts.insert(file, self.number + 1);
         }
     }
@@ -212,7 +213,7 @@ impl Growing {
         let mut columns = self.columns.since(from);
         let texts = if is_whole { Vec::new() } else { self.texts_since(after, from) };
         if !is_whole {
-            columns.files.iter_mut().for_each(|file| file.text = None);
+            columns.files.iter_mut().for_each(|file| (file.text, file.tokens) = (None, Vec::new()));
         }
         let mut slots = SlotsPart {
             length_ns: SLOT.as_nanos() as u64,
@@ -247,10 +248,13 @@ impl Growing {
         })
     }
 
-    fn texts_since(&self, after: u64, from: Lengths) -> Vec<(usize, &[String])> {
+    fn texts_since(&self, after: u64, from: Lengths) -> Vec<(usize, &[String], &[u32])> {
         let new = self.texts.iter().filter(|(file, number)| **number > after || **file >= from.files);
-        let text = |file: &usize| Some((*file, self.columns.files.get(*file)?.text.as_deref()?));
-        new.filter_map(|(file, _)| text(file)).collect()
+        let text = |at: &usize| {
+            let file = self.columns.files.get(*at)?;
+            Some((*at, file.text.as_deref()?, file.tokens.as_slice()))
+        };
+        new.filter_map(|(at, _)| text(at)).collect()
     }
 }
 
@@ -369,13 +373,13 @@ mod tests {
         feed(&mut live, &profile, &mut mark, 0, 1_000);
         growing.update(&live, &[], None);
         assert_eq!(growing.files(0).collect::<Vec<_>>(), ["app.py"]);
-        growing.set_text(0, vec!["x = 1".into()]);
+        growing.set_text(0, SourceText::of_lines("x = 1"));
         growing.set_findings(serde_json::json!({"findings": []}));
         growing.update(&live, &[], None);
         let told = |after| -> Value {
             serde_json::from_slice(&growing.part(after).expect("it can be written")).expect("it is JSON")
         };
-        assert_eq!(told(1)["texts"], serde_json::json!([[0, ["x = 1"]]]));
+        assert_eq!(told(1)["texts"], serde_json::json!([[0, ["x = 1"], []]]));
         assert_eq!(told(1)["findings"], serde_json::json!({"findings": []}));
         assert_eq!((&told(2)["texts"], &told(2)["findings"]), (&serde_json::json!([]), &Value::Null));
         assert_eq!(told(0)["files"][0]["text"], serde_json::json!(["x = 1"]));

@@ -12,6 +12,7 @@
 
 mod file;
 mod tokens;
+mod words;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -26,6 +27,7 @@ use self::file::File;
 pub(crate) use self::file::Member;
 pub use self::tokens::MAX_TEXT_BYTES;
 pub(crate) use self::tokens::{comments, line_starts, normalised};
+pub use self::words::source_text;
 
 /// So many files are asked for at most.
 const MAX_FILES: usize = 200;

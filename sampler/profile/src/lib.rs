@@ -21,6 +21,7 @@ pub mod ids;
 pub mod meta;
 pub mod sample;
 pub mod source;
+pub mod source_text;
 pub mod tables;
 #[doc(hidden)]
 pub mod testing;

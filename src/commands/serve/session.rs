@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde_json::Value;
+use slowpath_profile::source_text::SourceText;
 use slowpath_profile::view::live::{KEPT, Live};
 use slowpath_profile::{Batch, Source};
 use slowpath_sampler::options::SampleOptions;
@@ -43,7 +44,7 @@ struct Shared {
 #[derive(Default)]
 struct Texts {
     wanted: VecDeque<(usize, String)>,
-    found: Vec<(usize, Vec<String>)>,
+    found: Vec<(usize, SourceText)>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -168,11 +169,11 @@ fn read(shared: &Shared, sources: &Sources) {
             return;
         }
         let Some((file, path)) = next else { continue };
-        let Some(lines) = sources.lines(&path) else { continue };
-        let size = lines.iter().map(|line| line.len() + 1).sum::<usize>();
+        let Some(text) = sources.source_text(&path) else { continue };
+        let size = text.bytes();
         if bytes + size <= MOST_TEXT_BYTES {
             bytes += size;
-            lock(&shared.texts).found.push((file, lines));
+            lock(&shared.texts).found.push((file, text));
         }
     }
 }
@@ -197,8 +198,8 @@ impl Feed for LiveFeed {
         if let Some(findings) = findings {
             growing.set_findings(findings);
         }
-        for (file, lines) in found {
-            growing.set_text(file, lines);
+        for (file, text) in found {
+            growing.set_text(file, text);
         }
         let ended = lock(&shared.ended).clone();
         let warnings = lock(&shared.warnings).clone();

@@ -2,8 +2,11 @@
 
 use rustc_hash::FxHashMap;
 use serde::Serialize;
+use slowpath_profile::source_text::SourceText;
 use slowpath_profile::tables::{FunctionKind, is_library};
 use slowpath_profile::{StringId, Tables};
+
+use super::highlight;
 
 /// A source file.
 #[derive(Clone, Debug, Serialize)]
@@ -11,6 +14,8 @@ pub(crate) struct File {
     pub(crate) path: String,
     pub(crate) library: bool,
     pub(crate) text: Option<Vec<String>>,
+    /// What words of the text are: see `highlight`.
+    pub(crate) tokens: Vec<u32>,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -52,6 +57,14 @@ pub(crate) struct Names {
     files: FxHashMap<StringId, u32>,
 }
 
+impl File {
+    /// Gives it its text.
+    pub(crate) fn put(&mut self, text: SourceText) {
+        self.tokens = highlight::tokens(&text);
+        self.text = Some(text.lines);
+    }
+}
+
 /// How many entries there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Lengths {
@@ -72,7 +85,7 @@ impl Columns {
             let files = &mut self.files;
             let file = *names.files.entry(function.file).or_insert_with(|| {
                 let path = tables.text(function.file).to_owned();
-                files.push(File { library: is_library(&path), path, text: None });
+                files.push(File { library: is_library(&path), path, text: None, tokens: Vec::new() });
                 u32::try_from(files.len() - 1).unwrap_or(u32::MAX)
             });
             self.functions.name.push(tables.text(function.qualname).to_owned());

@@ -9,7 +9,7 @@
 //! | `title` | what was profiled |
 //! | `meta` | how it was recorded and how that went; `limits`: what the numbers cannot say |
 //! | `processes`, `threads` | pid, Python, command; process (index), native id, name, whether main |
-//! | `files` | path, whether of a library, `text`: its lines, or null where there are none to show |
+//! | `files` | path, whether of a library, `text`: its lines, or null where there are none to show, `tokens`: what words of them are, `[lines further, from, length, class, …]` |
 //! | `functions` | `name`, `file` (index), `line`, `kind`: 0 Python, 1 native, 2 the runtime itself |
 //! | `frames` | `function`, `line`, `column`, `end_line`, `end_column`, `offset` of the instruction |
 //! | `stacks` | `parent` (-1 root; before its children), `frame` |
@@ -22,7 +22,7 @@
 //!
 //! A part of a live document is what is new: of the tables what stands behind `from`, of `slots` those that
 //! changed, which replace the same slots of all threads, while slots before `first` are over; `texts` are
-//! `[file, lines]` that were read since; `sites`, `events` and `findings` are there if they changed.
+//! `[file, lines, tokens]` that were read since; `sites`, `events` and `findings` are there if they changed.
 //!
 //! A run is equal samples of one thread one after the other; `kind` is a
 //! [`slowpath_profile::view::slots::Kind`]. The slot -1 of a
@@ -31,6 +31,7 @@
 mod columns;
 mod events;
 mod facts;
+mod highlight;
 mod texts;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 use slowpath_profile::file::FileError;
+use slowpath_profile::source_text::SourceText;
 use slowpath_profile::view::slots::{Runs, Slots};
 use slowpath_profile::{Source, ThreadId};
 
@@ -55,8 +57,8 @@ pub struct Options<'a> {
     pub title: String,
     /// What went less well than it should, in sentences.
     pub warnings: Vec<String>,
-    /// The lines of a source file, by `co_filename`, where they may be shown.
-    pub text: &'a dyn Fn(&str) -> Option<Vec<String>>,
+    /// The text of a source file, by `co_filename`, where it may be shown.
+    pub text: &'a dyn Fn(&str) -> Option<SourceText>,
     /// What `slowpath advise -f json` writes, or null.
     pub findings: Value,
 }

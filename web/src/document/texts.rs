@@ -1,5 +1,7 @@
 //! The texts of source files, as many as a page can carry.
 
+use slowpath_profile::source_text::SourceText;
+
 use super::columns::File;
 
 /// Most bytes of text in one document; what the user wrote goes before libraries.
@@ -16,7 +18,7 @@ pub(crate) struct Texts {
 
 impl Texts {
     /// Gives files their texts.
-    pub(crate) fn fill(&mut self, files: &mut [File], text: &dyn Fn(&str) -> Option<Vec<String>>) {
+    pub(crate) fn fill(&mut self, files: &mut [File], text: &dyn Fn(&str) -> Option<SourceText>) {
         for library in [false, true] {
             let is_source = |file: &&mut File| file.library == library && !file.path.starts_with('<');
             for file in files.iter_mut().filter(is_source) {
@@ -24,11 +26,11 @@ impl Texts {
                     return;
                 }
                 self.files += 1;
-                let Some(lines) = text(&file.path) else { continue };
-                let bytes = lines.iter().map(|line| line.len() + 1).sum::<usize>();
+                let Some(text) = text(&file.path) else { continue };
+                let bytes = text.bytes();
                 if self.bytes + bytes <= MOST_BYTES {
                     self.bytes += bytes;
-                    file.text = Some(lines);
+                    file.put(text);
                 }
             }
         }
