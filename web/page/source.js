@@ -6,12 +6,14 @@ import { announce, bar, byId, choice, fill, make } from "./dom.js";
 import { siteTable } from "./sites.js";
 import { get, set } from "./state.js";
 import { marked, toCharacters, tokensOf } from "./text.js";
-import { sum } from "./weights.js";
+import { neighbours, sum } from "./weights.js";
 import { STATES, count, counted, percent, place, plain, shortPath, stateIndex } from "./words.js";
 
 /** Longer texts show only what is near a line with a weight or a state. */
 const WHOLE_LINES = 2500;
 const AROUND = 12;
+/** Callers and callees of a line that are offered. */
+const MOST_LINKS = 6;
 
 let drawn = "";
 let drawnFile = -1;
@@ -280,12 +282,27 @@ function tellLine(line, isVisit) {
     byId("line-details"),
     make("p", {}, make("strong", {}, place(app.profile.files[file]?.path ?? "", line)), ` self ${shareWords(self)}; total ${shareWords(total)}`),
     ...about.map((/** @type {any} */ finding) => make("p", {}, make("button", { type: "button", class: "link", onclick: () => set({ tab: "findings", finding: finding.id }, { step: true }) }, `${finding.rule} ${plain(finding.title)}`))),
+    ...wayIn(file, line),
     sites.length ? siteTable(sites, running()) : make("p", { class: "faint" }, "No instruction of this line was looked at."),
   );
   if (!isVisit) {
     const states = STATES.map((state, at) => [state.word, sites.filter((site) => stateIndex(site.state) === at).length]).filter(([, many]) => Number(many) > 0);
     announce(`line ${line}, self ${percent(self, weights().all)}${states.map(([word, many]) => `, ${count(Number(many))} ${word}`).join("")}`);
   }
+}
+
+/** Links to where a line was called from and to what it called. @param {number} file @param {number} line */
+function wayIn(file, line) {
+  const { lines, files, functions } = app.profile;
+  const at = lines.line.findIndex((one, index) => one === line && lines.file[index] === file);
+  if (at < 0) return [];
+  const { callers, callees } = neighbours(app.profile, weights(), at);
+  const link = (/** @type {string} */ words, /** @type {number} */ samples, /** @type {number} */ inFile, /** @type {number} */ to) => [" ",
+    make("button", { type: "button", class: "link", onclick: () => set({ tab: "source", file: String(inFile), line: to > 0 ? String(to) : "" }, { step: true }) }, words),
+    make("span", { class: "faint" }, ` ${percent(samples, weights().all)}`)];
+  const from = callers.slice(0, MOST_LINKS).flatMap(([one, samples]) => link(place(files[lines.file[one]]?.path ?? "", lines.line[one]), samples, lines.file[one], lines.line[one]));
+  const to = callees.slice(0, MOST_LINKS).flatMap(([fn, samples]) => link(plain(functions.name[fn]), samples, functions.file[fn], functions.line[fn]));
+  return [from.length ? make("p", { class: "way" }, "called from", ...from) : null, to.length ? make("p", { class: "way" }, "calls", ...to) : null];
 }
 
 /** @param {number} line */

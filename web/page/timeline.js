@@ -301,7 +301,7 @@ function drawEvents() {
   }
   const shown = events.slice(-MOST_EVENTS);
   const rows = shown.map((event) => make("tr", {}, make("td", {}, seconds(event.time_ns)), make("td", {}, event.thread === null ? "" : plain(threadName(event.thread))),
-    make("td", {}, event.kind), make("td", {}, placeOfEvent(event)), make("td", { class: "left" }, plain(event.text))));
+    make("td", {}, event.kind), make("td", {}, placeOfEvent(event)), make("td", { class: "words" }, plain(event.text))));
   const details = /** @type {HTMLDetailsElement} */ (make("details", {}, make("summary", {}, counted(events.length, "event")),
     shown.length < events.length ? make("p", { class: "faint" }, `The last ${shown.length}; choose a range for earlier ones.`) : null,
     make("table", {}, make("thead", {}, make("tr", {}, ...["time", "thread", "kind", "where", "what"].map((words) => make("th", { scope: "col" }, words)))), make("tbody", {}, ...rows))));

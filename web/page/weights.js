@@ -127,3 +127,26 @@ export function passing(profile, weights, wanted) {
   }
   return samples;
 }
+
+/**
+ * What a line was called from and what it called, the heaviest first. A sample counts once for the outermost
+ * time that the line is on its stack.
+ * @param {Profile} profile @param {Weights} weights @param {number} line as `profile.lines` numbers them
+ * @returns {{ callers: [number, number][], callees: [number, number][] }} lines and functions with their samples
+ */
+export function neighbours(profile, weights, line) {
+  const { parent, frame } = profile.stacks;
+  const callers = new Map();
+  const callees = new Map();
+  const add = (/** @type {Map<number, number>} */ to, /** @type {number} */ key, /** @type {number} */ stack) => {
+    to.set(key, (to.get(key) ?? 0) + sum(weights.total, stack));
+  };
+  for (let stack = 0; stack < parent.length; stack += 1) {
+    const caller = parent[stack];
+    if (caller < 0) continue;
+    if (profile.lineOfFrame[frame[stack]] === line && profile.isFirstLine[stack]) add(callers, profile.lineOfFrame[frame[caller]], stack);
+    if (profile.lineOfFrame[frame[caller]] === line && profile.isFirstLine[caller]) add(callees, profile.functionOf(stack), stack);
+  }
+  const heaviest = (/** @type {Map<number, number>} */ from) => [...from].filter(([, samples]) => samples > 0).sort((one, other) => other[1] - one[1] || one[0] - other[0]);
+  return { callers: heaviest(callers), callees: heaviest(callees) };
+}
