@@ -1,0 +1,436 @@
+//! Counts what was written, by object, key and instruction.
+
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+use slowpath_events::layout::*;
+
+use crate::file::{Map, now_ns};
+use crate::python::{Api, Object};
+use crate::writer::{Offsets, Place, line};
+
+/// Entries of the index of slots, of codes and of objects: twice what they index, powers of two.
+const SLOT_INDEX: usize = 2 * SLOTS;
+const CODE_INDEX: usize = 2 * CODES;
+const OBJECT_INDEX: usize = 2 * OBJECTS;
+/// Places that are tried for one entry.
+const PROBES: usize = 64;
+/// So many writes of each slot are events of their own; later ones if their number is a power of two.
+const FIRST: u64 = 4;
+/// Longest name and path, in bytes.
+const MAX_NAME: usize = 256;
+const MAX_PATH: usize = 1024;
+/// Frames that are looked through for the body of a module.
+const MAX_DEPTH: usize = 64;
+/// A frame whose code found no room.
+const NO_CODE: u32 = u32::MAX;
+
+/// Everything that the hooks of this process know.
+pub(crate) struct State {
+    pub(crate) api: Api,
+    pub(crate) offsets: Offsets,
+    pub(crate) directory: Vec<u8>,
+    /// Forked children have a file of their own.
+    pub(crate) children: bool,
+    /// The file; null in a forked child that has none yet.
+    pub(crate) map: AtomicPtr<u8>,
+    /// The file of the process that this one was forked from.
+    pub(crate) parent: AtomicPtr<u8>,
+    /// `sys.modules`, and the dict of `__main__`.
+    pub(crate) modules: AtomicPtr<std::ffi::c_void>,
+    pub(crate) main: AtomicPtr<std::ffi::c_void>,
+    /// Ids that the interpreter gave to the watchers; negative: none.
+    pub(crate) ids: [AtomicI32; 4],
+    /// Numbers from 1; 0 is free.
+    slots: Box<[AtomicU32]>,
+    codes: Box<[AtomicU32]>,
+    objects: Box<[AtomicU32]>,
+    /// Whether a slot refers to the object.
+    written: Box<[AtomicBool]>,
+    /// The text kept last, by its hash: names of modules come again and again.
+    last: (AtomicU64, AtomicU64),
+}
+
+fn zeroed<T: Default>(count: usize) -> Box<[T]> {
+    (0..count).map(|_| T::default()).collect()
+}
+
+fn mix(a: u64, b: u64, c: u64) -> usize {
+    const K: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mixed = (a ^ b.rotate_left(21) ^ c.rotate_left(42)).wrapping_mul(K);
+    (mixed >> 40) as usize
+}
+
+fn places(hash: usize, len: usize) -> impl Iterator<Item = usize> {
+    (0..PROBES).map(move |step| (hash + step) & (len - 1))
+}
+
+const fn slot_at(number: u32) -> usize {
+    SLOTS_AT + number as usize * SLOT_WORDS
+}
+
+const fn code_at(number: u32) -> usize {
+    CODES_AT + number as usize * CODE_WORDS
+}
+
+const fn object_at(number: u32) -> usize {
+    OBJECTS_AT + number as usize * OBJECT_WORDS
+}
+
+impl State {
+    /// A state that has seen nothing.
+    pub(crate) fn new(api: Api, offsets: Offsets, directory: Vec<u8>, children: bool, map: Map) -> Self {
+        Self {
+            api,
+            offsets,
+            directory,
+            children,
+            map: AtomicPtr::new(map.address()),
+            parent: AtomicPtr::default(),
+            modules: AtomicPtr::default(),
+            main: AtomicPtr::default(),
+            ids: [const { AtomicI32::new(-1) }; 4],
+            slots: zeroed(SLOT_INDEX),
+            codes: zeroed(CODE_INDEX),
+            objects: zeroed(OBJECT_INDEX),
+            written: zeroed(OBJECTS),
+            last: Default::default(),
+        }
+    }
+
+    /// The file; a forked child makes its own when it has something to say.
+    #[inline]
+    pub(crate) fn file(&self) -> Option<Map> {
+        // SAFETY: only maps are stored there.
+        let map = unsafe { Map::at(self.map.load(Ordering::Relaxed)) };
+        map.or_else(|| self.adopt())
+    }
+
+    #[cold]
+    fn adopt(&self) -> Option<Map> {
+        // SAFETY: only maps are stored there.
+        let parent = unsafe { Map::at(self.parent.swap(std::ptr::null_mut(), Ordering::Relaxed)) }?;
+        let map = self.children.then(|| Map::create(&self.directory)).flatten()?;
+        map.inherit(&parent);
+        map.publish();
+        self.map.store(map.address(), Ordering::Relaxed);
+        Some(map)
+    }
+
+    /// Counts one write. `key` may be null.
+    ///
+    /// # Safety
+    /// To be called by a watcher, with its arguments.
+    #[inline]
+    pub(crate) unsafe fn write(&self, map: Map, object: Object, key: Object, kind: u8) {
+        // SAFETY: the thread is attached, or it would not be in a watcher.
+        let Some(place) = (unsafe { self.offsets.here(&self.api) }) else {
+            map.count(header::NATIVE);
+            return;
+        };
+        // SAFETY: the place is of this moment, the key is alive.
+        let (in_body, key_id) = unsafe {
+            let defines = kind == kind::ADDED && object != self.main.load(Ordering::Relaxed);
+            (defines && self.offsets.is_body_of(place, object), self.api.key_id(key))
+        };
+        if in_body {
+            map.count(header::DEFINED);
+            return;
+        }
+        let what = u64::from(place.offset) << 8 | u64::from(kind);
+        for at in places(mix(object as u64, key_id, what), SLOT_INDEX) {
+            let Some(number) = self.slots[at].load(Ordering::Relaxed).checked_sub(1) else {
+                // SAFETY: as above.
+                return unsafe { self.meet(map, place, Met { object, key, key_id, what, kind, at }) };
+            };
+            let row = slot_at(number);
+            if map.get(row + slot::OBJECT) == object as u64
+                && map.get(row + slot::KEY) == key_id
+                && map.get(row + slot::CODE) == place.code as u64
+                && map.get(row + slot::WHAT) == what
+            {
+                let times = map.count(row + slot::COUNT);
+                if times <= FIRST || times.is_power_of_two() {
+                    // SAFETY: as above.
+                    unsafe {
+                        self.settle(map, row, place);
+                        self.event(map, kind, u64::from(number), times, Some(place));
+                    }
+                }
+                return;
+            }
+        }
+        map.count(header::UNCOUNTED);
+    }
+}
+
+/// A write that is seen for the first time.
+struct Met {
+    object: Object,
+    key: Object,
+    key_id: u64,
+    what: u64,
+    kind: u8,
+    /// Its place in the index.
+    at: usize,
+}
+
+impl State {
+    /// Makes a slot.
+    #[cold]
+    unsafe fn meet(&self, map: Map, place: Place, met: Met) {
+        let used = map.get(header::SLOTS);
+        let object = match met.kind {
+            // SAFETY: watchers of functions give functions.
+            kind::CODE..=kind::KWDEFAULTS => unsafe { self.function(map, met.object) },
+            _ => self.object(map, met.object),
+        };
+        // SAFETY: the code is being run.
+        let code = (used < SLOTS as u64).then(|| unsafe { self.code(map, place.code) }).flatten();
+        let (Some(object), Some(code)) = (object, code) else {
+            map.count(header::UNCOUNTED);
+            return;
+        };
+        let number = used as u32;
+        let row = slot_at(number);
+        // SAFETY: the key is alive, the code is being run, and the place is of this moment.
+        let (name, line, importing) =
+            unsafe { (self.key_text(map, met.key), line(&self.api, place), self.is_importing(map, place)) };
+        map.set(row + slot::OBJECT, met.object as u64);
+        map.set(row + slot::KEY, met.key_id);
+        map.set(row + slot::CODE, place.code as u64);
+        map.set(row + slot::WHAT, met.what);
+        map.set(row + slot::COUNT, 1);
+        map.set(row + slot::REFERENCES, pair(code, object));
+        map.set(row + slot::NAME, name);
+        map.set(row + slot::LINE, pair(u32::from(importing), line));
+        map.word(header::SLOTS).store(used + 1, Ordering::Release);
+        self.slots[met.at].store(number + 1, Ordering::Relaxed);
+        self.written[object as usize % OBJECTS].store(true, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { self.event(map, met.kind, u64::from(number), 1, Some(place)) };
+    }
+
+    /// Takes back that a slot is only written to while modules are imported.
+    unsafe fn settle(&self, map: Map, row: usize, place: Place) {
+        let (importing, line) = halves(map.get(row + slot::LINE));
+        // SAFETY: the place is of this moment.
+        if importing != 0 && !unsafe { self.is_importing(map, place) } {
+            map.set(row + slot::LINE, pair(0, line));
+        }
+    }
+
+    /// Whether the body of a module other than `__main__` is on the stack.
+    unsafe fn is_importing(&self, map: Map, place: Place) -> bool {
+        let mut next = Some(place);
+        for _ in 0..MAX_DEPTH {
+            let Some(place) = next else { return false };
+            // SAFETY: the frames of this thread are alive.
+            let locals = unsafe { self.offsets.locals(place) };
+            if !locals.is_null()
+                && locals != self.main.load(Ordering::Relaxed)
+                && self.object(map, locals).is_some()
+            {
+                return true;
+            }
+            // SAFETY: as above.
+            next = unsafe { self.offsets.caller(&self.api, place) };
+        }
+        false
+    }
+
+    /// The number of an object that is watched.
+    pub(crate) fn object(&self, map: Map, object: Object) -> Option<u32> {
+        let numbers = places(mix(object as u64, 0, 0), OBJECT_INDEX)
+            .map_while(|at| self.objects[at].load(Ordering::Relaxed).checked_sub(1));
+        let mut numbers = numbers;
+        numbers.find(|number| map.get(object_at(*number) + objects::ADDRESS) == object as u64)
+    }
+
+    /// Enters an object; `None` if there is no room.
+    pub(crate) fn enter(&self, map: Map, object: Object, kind: u64, names: (u64, u64)) -> Option<u32> {
+        let used = map.get(header::OBJECTS);
+        let free = places(mix(object as u64, 0, 0), OBJECT_INDEX)
+            .find(|at| self.objects[*at].load(Ordering::Relaxed) == 0);
+        let Some(free) = free.filter(|_| used < OBJECTS as u64) else {
+            map.count(header::UNWATCHED);
+            return None;
+        };
+        let number = used as u32;
+        let row = object_at(number);
+        map.set(row + objects::ADDRESS, object as u64);
+        map.set(row + objects::KIND, kind);
+        map.set(row + objects::NAME, names.0);
+        map.set(row + objects::MODULE, names.1);
+        map.word(header::OBJECTS).store(used + 1, Ordering::Release);
+        self.objects[free].store(number + 1, Ordering::Relaxed);
+        Some(number)
+    }
+
+    unsafe fn function(&self, map: Map, function: Object) -> Option<u32> {
+        if let Some(known) = self.object(map, function) {
+            return Some(known);
+        }
+        // SAFETY: the caller says that it is a function; its code is borrowed and alive.
+        let name = unsafe {
+            let code = (self.api.function_code)(function);
+            if code.is_null() { 0 } else { self.field(map, code, self.offsets.qualname) }
+        };
+        self.enter(map, function, object::FUNCTION, (name, 0))
+    }
+
+    /// An object is gone, and its address may be used again.
+    pub(crate) fn forget(&self, map: Map, object: Object) {
+        let Some(number) = self.object(map, object) else { return };
+        let row = object_at(number);
+        map.set(row + objects::ADDRESS, 0);
+        self.forget_slots(map, number, object);
+        if map.get(row + objects::KIND) == object::CLASS_DICT {
+            // The class is entered before its dict, and goes with it.
+            let class = map.get(object_at(number.wrapping_sub(1)) + objects::ADDRESS);
+            map.set(object_at(number.wrapping_sub(1)) + objects::ADDRESS, 0);
+            self.forget_slots(map, number.wrapping_sub(1), class as Object);
+        }
+    }
+
+    fn forget_slots(&self, map: Map, number: u32, object: Object) {
+        if self.written.get(number as usize).is_some_and(|it| it.load(Ordering::Relaxed)) {
+            self.retire(map, slot::OBJECT, object as u64);
+        }
+    }
+
+    /// Makes slots that name this address match nothing any more.
+    fn retire(&self, map: Map, word: usize, address: u64) {
+        for number in 0..map.get(header::SLOTS).min(SLOTS as u64) as u32 {
+            let at = slot_at(number) + word;
+            if map.get(at) == address {
+                map.set(at, 0);
+            }
+        }
+    }
+
+    /// A code object is gone.
+    pub(crate) fn forget_code(&self, map: Map, code: Object) {
+        let Some(number) = self.known_code(map, code).1 else { return };
+        map.set(code_at(number) + code::ADDRESS, 0);
+        self.retire(map, slot::CODE, code as u64);
+    }
+
+    /// The first free place for a code object in the index, and its number if it is known.
+    fn known_code(&self, map: Map, code: Object) -> (Option<usize>, Option<u32>) {
+        for at in places(mix(code as u64, 0, 0), CODE_INDEX) {
+            match self.codes[at].load(Ordering::Relaxed).checked_sub(1) {
+                None => return (Some(at), None),
+                Some(number) if map.get(code_at(number) + code::ADDRESS) == code as u64 => {
+                    return (None, Some(number));
+                }
+                Some(_) => {}
+            }
+        }
+        (None, None)
+    }
+
+    /// The number of a code object, which is entered if it is new.
+    unsafe fn code(&self, map: Map, code: Object) -> Option<u32> {
+        let free = match self.known_code(map, code) {
+            (_, Some(number)) => return Some(number),
+            (free, None) => free?,
+        };
+        let used = map.get(header::CODES);
+        if used >= CODES as u64 {
+            return None;
+        }
+        // SAFETY: the caller says that it is a code object and alive; these are fields of it.
+        let (file, qualname, first_line, before) = unsafe {
+            let first_line = code.cast::<u8>().add(self.offsets.first_line).cast::<u32>().read();
+            let (file, qualname) = (self.field(map, code, self.offsets.filename), self.offsets.qualname);
+            let mut name = [0; MAX_NAME];
+            let name = self.api.text(self.object_at(code, self.offsets.name), &mut name).len();
+            let qualname = self.field(map, code, qualname);
+            (file, qualname, first_line, halves(qualname).0.saturating_sub(name as u32))
+        };
+        let number = used as u32;
+        let row = code_at(number);
+        map.set(row + code::ADDRESS, code as u64);
+        map.set(row + code::FILE, file);
+        map.set(row + code::QUALNAME, qualname);
+        map.set(row + code::LINE, pair(before, first_line));
+        map.word(header::CODES).store(used + 1, Ordering::Release);
+        self.codes[free].store(number + 1, Ordering::Relaxed);
+        Some(number)
+    }
+
+    unsafe fn object_at(&self, object: Object, offset: usize) -> Object {
+        // SAFETY: the caller names a field of the object that holds an object.
+        unsafe { crate::python::word(object.cast(), offset) as Object }
+    }
+
+    unsafe fn field(&self, map: Map, object: Object, offset: usize) -> u64 {
+        let mut buffer = [0; MAX_PATH];
+        // SAFETY: the caller names a field of the object that holds a string.
+        map.keep(unsafe { self.api.text(self.object_at(object, offset), &mut buffer) })
+    }
+
+    /// Keeps the text of a string, unless it is what was kept last.
+    ///
+    /// # Safety
+    /// `string` must be alive or null.
+    pub(crate) unsafe fn name(&self, map: Map, string: Object) -> u64 {
+        // SAFETY: as the caller says.
+        let id = unsafe { self.api.key_id(string) };
+        if id == self.last.0.load(Ordering::Relaxed) {
+            return self.last.1.load(Ordering::Relaxed);
+        }
+        let mut buffer = [0; MAX_NAME];
+        // SAFETY: as the caller says.
+        let place = map.keep(unsafe { self.api.text(string, &mut buffer) });
+        self.last.0.store(id, Ordering::Relaxed);
+        self.last.1.store(place, Ordering::Relaxed);
+        place
+    }
+
+    /// A key as text; one that is not a string goes by the name of its type.
+    unsafe fn key_text(&self, map: Map, key: Object) -> u64 {
+        // SAFETY: the caller says that the key is alive or null.
+        unsafe {
+            match key.is_null() {
+                true => 0,
+                false if self.api.is_string(key) => self.name(map, key),
+                false => map.keep(b"<not a string>"),
+            }
+        }
+    }
+
+    /// Puts an event into the ring.
+    ///
+    /// # Safety
+    /// `place` must be of this moment.
+    pub(crate) unsafe fn event(&self, map: Map, kind: u8, subject: u64, times: u64, place: Option<Place>) {
+        let number = map.get(header::RING);
+        let row = RING_AT + (number as usize % RING) * EVENT_WORDS;
+        let mut frames = [0; FRAMES];
+        let mut depth = 0;
+        let mut next = place;
+        while let Some(place) = next.filter(|_| depth < FRAMES) {
+            // SAFETY: the frame is on the stack of this thread, so its code is alive.
+            unsafe {
+                let code = self.code(map, place.code).unwrap_or(NO_CODE);
+                frames[depth] = pair(code, line(&self.api, place));
+                next = self.offsets.caller(&self.api, place);
+            }
+            depth += 1;
+        }
+        // SAFETY: asks for a number.
+        let thread = unsafe { libc::syscall(libc::SYS_gettid) } as u32;
+        let whole = number.wrapping_add(1).wrapping_mul(2);
+        map.word(row + event::SEQUENCE).store(whole - 1, Ordering::Relaxed);
+        std::sync::atomic::fence(Ordering::Release);
+        map.set(row + event::TIME, now_ns());
+        map.set(row + event::THREAD, pair(u32::from(kind), thread));
+        map.set(row + event::SUBJECT, subject);
+        map.set(row + event::NUMBER, times);
+        map.set(row + event::DEPTH, depth as u64);
+        frames.iter().enumerate().for_each(|(at, frame)| map.set(row + event::FRAMES + at, *frame));
+        map.word(row + event::SEQUENCE).store(whole, Ordering::Release);
+        map.word(header::RING).store(number.wrapping_add(1), Ordering::Release);
+    }
+}
