@@ -40,6 +40,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(crate) struct Hooks {
     library: PathBuf,
     directory: TempDir,
+    global: Global,
 }
 
 impl Hooks {
@@ -56,17 +57,22 @@ impl Hooks {
                 "name a writable directory: TMPDIR=DIR slowpath …",
             )
         })?;
-        if !global.quiet {
-            let style = Style::of_stderr(global);
-            let text =
-                "--exact: loading hooks into the program; they count every store to its modules and classes";
+        Ok(Self { library, directory, global })
+    }
+
+    /// Says what is about to be done.
+    fn announce(&self, what: &str) {
+        if !self.global.quiet {
+            let style = Style::of_stderr(self.global);
+            let text = format!(
+                "--exact: loading hooks into {what}; they count every store to its modules and classes"
+            );
             tell(&format!(
                 "{} {}\n",
                 style.faint("slowpath:"),
-                wrap(text, style.width.saturating_sub(10), 2)
+                wrap(&text, style.width.saturating_sub(10), 2)
             ));
         }
-        Ok(Self { library, directory })
     }
 
     /// A command whose program loads the hooks.
@@ -87,6 +93,7 @@ impl Hooks {
         })?;
         let mut program = Command::new(name);
         program.args(arguments).envs(told);
+        self.announce("the program");
         Ok(program)
     }
 
@@ -109,6 +116,7 @@ impl Hooks {
         let handed = self
             .script(&wish)
             .and_then(|script| target.hand_over(&script).map_err(|error| not_taken(pid, &error)))?;
+        self.announce(&format!("process {pid}, which is written to for that"));
         let begun = Instant::now();
         while self.header(pid).is_none() {
             if begun.elapsed() > PATIENCE {
