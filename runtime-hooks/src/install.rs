@@ -143,6 +143,8 @@ pub(crate) unsafe fn remove() {
 extern "C" fn in_child() {
     // SAFETY: a state is never freed; there is one thread.
     if let Some(state) = unsafe { STATE.load(Ordering::Relaxed).as_ref() } {
+        // Its lines lead into that.
+        state.cache.forget();
         let map = state.map.swap(std::ptr::null_mut(), Ordering::Relaxed);
         if !map.is_null() {
             state.parent.store(map, Ordering::Relaxed);

@@ -23,6 +23,7 @@
 //! A store of the very same object (`x = x`) is no event in CPython. Subinterpreters are not watched. Classes
 //! that are bound to no module and to no other class are not found.
 
+mod cache;
 mod file;
 mod install;
 mod load;

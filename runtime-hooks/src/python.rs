@@ -171,6 +171,21 @@ impl Api {
         }
     }
 
+    /// The hash of a string of the very type `str`, which it has once it was a key; 0 for anything else.
+    ///
+    /// # Safety
+    /// `key` must be alive.
+    #[inline]
+    pub(crate) unsafe fn hash_of(&self, key: Object) -> usize {
+        // SAFETY: the caller says that it is alive; only a string is asked for more than its type.
+        unsafe {
+            match self.type_of(key) == self.string_type {
+                true => word(key.cast(), HASH),
+                false => 0,
+            }
+        }
+    }
+
     /// What tells keys apart: the hash of a string, which a dict has computed before it calls anybody, else
     /// the address.
     ///

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, 
 
 use slowpath_events::layout::*;
 
+use crate::cache::{Cache, Line, Write};
 use crate::file::{Map, now_ns};
 use crate::python::{Api, Object};
 use crate::writer::{Offsets, Place, line};
@@ -44,6 +45,9 @@ pub(crate) struct State {
     slots: Box<[AtomicU32]>,
     codes: Box<[AtomicU32]>,
     objects: Box<[AtomicU32]>,
+    pub(crate) cache: Cache,
+    /// Functions that are entered: as long as there is none, nobody asks for one.
+    functions: AtomicU32,
     /// Whether a slot refers to the object.
     written: Box<[AtomicBool]>,
     /// The text kept last, by its hash: names of modules come again and again.
@@ -92,6 +96,8 @@ impl State {
             slots: zeroed(SLOT_INDEX),
             codes: zeroed(CODE_INDEX),
             objects: zeroed(OBJECT_INDEX),
+            cache: Cache::new(),
+            functions: AtomicU32::new(0),
             written: zeroed(OBJECTS),
             last: Default::default(),
         }
@@ -116,60 +122,143 @@ impl State {
         Some(map)
     }
 
-    /// Counts one write. `key` may be null.
+    /// Counts a write that was seen lately; `false` if it was not. `value`, if there is one, is looked at for classes.
     ///
     /// # Safety
     /// To be called by a watcher, with its arguments.
     #[inline]
-    pub(crate) unsafe fn write(&self, map: Map, object: Object, key: Object, kind: u8) {
+    pub(crate) unsafe fn write_again(&self, write: Write, value: Object) -> bool {
         // SAFETY: the thread is attached, or it would not be in a watcher.
-        let Some(place) = (unsafe { self.offsets.here(&self.api) }) else {
-            map.count(header::NATIVE);
-            return;
-        };
+        let instruction = unsafe { self.offsets.instruction(&self.api) };
+        let Some(line) = self.cache.find(instruction, write) else { return false };
+        // SAFETY: the key is alive.
+        if !write.key.is_null() && unsafe { self.api.hash_of(write.key) } != line.key_id() {
+            return false;
+        }
+        let times = line.count();
+        if times <= FIRST || times.is_power_of_two() {
+            // SAFETY: as above.
+            unsafe { self.detail(write, times) };
+        }
+        if !value.is_null() {
+            // SAFETY: the value is alive.
+            let ty = unsafe { self.api.type_of(value) };
+            if !line.is_plain(ty) {
+                // SAFETY: as above.
+                unsafe { self.look_at(line, value, ty) };
+            }
+        }
+        true
+    }
+
+    #[cold]
+    unsafe fn look_at(&self, line: &Line, value: Object, ty: Object) {
+        // SAFETY: the caller says that the value is alive.
+        unsafe {
+            match (self.api.is_heap_class(value), self.file()) {
+                (true, Some(map)) => self.watch_class(map, value, 0),
+                (true, None) => {}
+                (false, _) => line.note_plain(ty),
+            }
+        }
+    }
+
+    /// Counts any write.
+    ///
+    /// # Safety
+    /// To be called by a watcher, with its arguments.
+    pub(crate) unsafe fn write(&self, map: Map, write: Write, value: Object) {
+        // SAFETY: the thread is attached, or it would not be in a watcher; the value is alive.
+        unsafe {
+            let instruction = self.offsets.instruction(&self.api);
+            match self.offsets.here(&self.api) {
+                Some(place) => self.write_at(map, place, write, instruction),
+                None => drop(map.count(header::NATIVE)),
+            }
+            if !value.is_null() && self.api.is_heap_class(value) {
+                self.watch_class(map, value, 0);
+            }
+        }
+    }
+
+    unsafe fn write_at(&self, map: Map, place: Place, write: Write, instruction: usize) {
+        let Write { object, key, kind } = write;
         // SAFETY: the place is of this moment, the key is alive.
-        let (in_body, key_id) = unsafe {
+        let (in_body, key_id, may_keep) = unsafe {
             let defines = kind == kind::ADDED && object != self.main.load(Ordering::Relaxed);
-            (defines && self.offsets.is_body_of(place, object), self.api.key_id(key))
+            let id = self.api.key_id(key);
+            let may_keep = key.is_null() || self.api.hash_of(key) as u64 == id;
+            (defines && self.offsets.is_body_of(place, object), id, may_keep)
         };
         if in_body {
             map.count(header::DEFINED);
             return;
         }
-        let what = u64::from(place.offset) << 8 | u64::from(kind);
-        for at in places(mix(object as u64, key_id, what), SLOT_INDEX) {
+        let what = place.what(kind);
+        match self.slot(map, place, write, key_id) {
+            Err(None) => drop(map.count(header::UNCOUNTED)),
+            // SAFETY: as above.
+            Err(Some(at)) => unsafe { self.meet(map, place, Met { write, key_id, what, at }) },
+            Ok(number) => {
+                let row = slot_at(number);
+                let times = map.count(row + slot::COUNT);
+                // A frame above this one runs no Python code, and is not at this instruction.
+                if place.is_at(instruction) && may_keep {
+                    self.cache.keep(instruction, write, key_id as usize, map.word(row + slot::COUNT));
+                }
+                if times <= FIRST || times.is_power_of_two() {
+                    // SAFETY: as above.
+                    unsafe { self.detail_of(map, number, place, kind, times) };
+                }
+            }
+        }
+    }
+
+    /// The slot of a write, or where it would stand in the index.
+    fn slot(&self, map: Map, place: Place, write: Write, key_id: u64) -> Result<u32, Option<usize>> {
+        let what = place.what(write.kind);
+        for at in places(mix(write.object as u64, key_id, what), SLOT_INDEX) {
             let Some(number) = self.slots[at].load(Ordering::Relaxed).checked_sub(1) else {
-                // SAFETY: as above.
-                return unsafe { self.meet(map, place, Met { object, key, key_id, what, kind, at }) };
+                return Err(Some(at));
             };
             let row = slot_at(number);
-            if map.get(row + slot::OBJECT) == object as u64
+            if map.get(row + slot::OBJECT) == write.object as u64
                 && map.get(row + slot::KEY) == key_id
                 && map.get(row + slot::CODE) == place.code as u64
                 && map.get(row + slot::WHAT) == what
             {
-                let times = map.count(row + slot::COUNT);
-                if times <= FIRST || times.is_power_of_two() {
-                    // SAFETY: as above.
-                    unsafe {
-                        self.settle(map, row, place);
-                        self.event(map, kind, u64::from(number), times, Some(place));
-                    }
-                }
-                return;
+                return Ok(number);
             }
         }
-        map.count(header::UNCOUNTED);
+        Err(None)
+    }
+
+    /// Keeps a single write, with time and stack.
+    #[cold]
+    unsafe fn detail(&self, write: Write, times: u64) {
+        // SAFETY: as the caller says.
+        unsafe {
+            let (Some(map), Some(place)) = (self.file(), self.offsets.here(&self.api)) else { return };
+            if let Ok(number) = self.slot(map, place, write, self.api.key_id(write.key)) {
+                self.detail_of(map, number, place, write.kind, times);
+            }
+        }
+    }
+
+    unsafe fn detail_of(&self, map: Map, number: u32, place: Place, kind: u8, times: u64) {
+        // SAFETY: as the caller says.
+        unsafe {
+            self.settle(map, slot_at(number), place);
+            self.event(map, kind, u64::from(number), times, Some(place));
+        }
     }
 }
 
 /// A write that is seen for the first time.
 struct Met {
-    object: Object,
-    key: Object,
+    write: Write,
     key_id: u64,
     what: u64,
-    kind: u8,
     /// Its place in the index.
     at: usize,
 }
@@ -179,10 +268,10 @@ impl State {
     #[cold]
     unsafe fn meet(&self, map: Map, place: Place, met: Met) {
         let used = map.get(header::SLOTS);
-        let object = match met.kind {
+        let object = match met.write.kind {
             // SAFETY: watchers of functions give functions.
-            kind::CODE..=kind::KWDEFAULTS => unsafe { self.function(map, met.object) },
-            _ => self.object(map, met.object),
+            kind::CODE..=kind::KWDEFAULTS => unsafe { self.function(map, met.write.object) },
+            _ => self.object(map, met.write.object),
         };
         // SAFETY: the code is being run.
         let code = (used < SLOTS as u64).then(|| unsafe { self.code(map, place.code) }).flatten();
@@ -193,9 +282,10 @@ impl State {
         let number = used as u32;
         let row = slot_at(number);
         // SAFETY: the key is alive, the code is being run, and the place is of this moment.
-        let (name, line, importing) =
-            unsafe { (self.key_text(map, met.key), line(&self.api, place), self.is_importing(map, place)) };
-        map.set(row + slot::OBJECT, met.object as u64);
+        let (name, line, importing) = unsafe {
+            (self.key_text(map, met.write.key), line(&self.api, place), self.is_importing(map, place))
+        };
+        map.set(row + slot::OBJECT, met.write.object as u64);
         map.set(row + slot::KEY, met.key_id);
         map.set(row + slot::CODE, place.code as u64);
         map.set(row + slot::WHAT, met.what);
@@ -207,7 +297,7 @@ impl State {
         self.slots[met.at].store(number + 1, Ordering::Relaxed);
         self.written[object as usize % OBJECTS].store(true, Ordering::Relaxed);
         // SAFETY: as above.
-        unsafe { self.event(map, met.kind, u64::from(number), 1, Some(place)) };
+        unsafe { self.event(map, met.write.kind, u64::from(number), 1, Some(place)) };
     }
 
     /// Takes back that a slot is only written to while modules are imported.
@@ -275,7 +365,18 @@ impl State {
             let code = (self.api.function_code)(function);
             if code.is_null() { 0 } else { self.field(map, code, self.offsets.qualname) }
         };
+        self.functions.fetch_add(1, Ordering::Relaxed);
         self.enter(map, function, object::FUNCTION, (name, 0))
+    }
+
+    /// A function is gone.
+    #[inline]
+    pub(crate) fn forget_function(&self, function: Object) {
+        if self.functions.load(Ordering::Relaxed) > 0
+            && let Some(map) = self.file()
+        {
+            self.forget(map, function);
+        }
     }
 
     /// An object is gone, and its address may be used again.
@@ -300,6 +401,7 @@ impl State {
 
     /// Makes slots that name this address match nothing any more.
     fn retire(&self, map: Map, word: usize, address: u64) {
+        self.cache.forget();
         for number in 0..map.get(header::SLOTS).min(SLOTS as u64) as u32 {
             let at = slot_at(number) + word;
             if map.get(at) == address {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use slowpath_events::layout::{header, kind, object};
 
+use crate::cache::Write;
 use crate::file::Map;
 use crate::python::Object;
 use crate::record::State;
@@ -16,6 +17,7 @@ const FUNCTION_DESTROY: c_int = 1;
 const FUNCTION_KINDS: [(c_int, u8); 3] = [(2, kind::CODE), (3, kind::DEFAULTS), (4, kind::KWDEFAULTS)];
 /// `PY_CODE_EVENT_DESTROY`.
 const CODE_DESTROY: c_int = 1;
+const NULL: Object = std::ptr::null_mut();
 /// Names of a class or a module that are looked through for another.
 const MAX_NAMES: usize = 65_536;
 /// Classes within classes are followed so deep.
@@ -25,44 +27,65 @@ const MAX_NESTED: usize = 8;
 pub(crate) static STATE: AtomicPtr<State> = AtomicPtr::new(std::ptr::null_mut());
 
 #[inline]
-fn state() -> Option<(&'static State, Map)> {
+fn state() -> Option<&'static State> {
     // SAFETY: a state is never freed.
-    let state = unsafe { STATE.load(Ordering::Acquire).as_ref() }?;
+    unsafe { STATE.load(Ordering::Acquire).as_ref() }
+}
+
+/// The same with the file.
+fn with_file() -> Option<(&'static State, Map)> {
+    let state = state()?;
     Some((state, state.file()?))
 }
 
 /// `PyDict_WatchCallback`.
 pub(crate) extern "C" fn on_dict(event: c_int, dict: Object, key: Object, value: Object) -> c_int {
-    let Some((state, map)) = state() else { return 0 };
+    let Some(state) = state() else { return 0 };
     // SAFETY: the interpreter calls with objects that are alive, and null where there is none.
     unsafe {
-        if dict == state.modules.load(Ordering::Relaxed) {
-            state.imported(map, event, key, value);
-            return 0;
-        }
-        match event {
-            DEALLOCATED => state.forget(map, dict),
-            0..DEALLOCATED => {
-                // The key of these is another dict, or none.
-                let key = if event >= c_int::from(kind::CLONED) { std::ptr::null_mut() } else { key };
-                state.write(map, dict, key, event as u8);
-                if !value.is_null() && !key.is_null() && state.api.is_heap_class(value) {
-                    state.watch_class(map, value, 0);
-                }
-            }
-            _ => {}
+        if !state.write_again(Write { object: dict, key, kind: event as u8 }, value) {
+            on_dict_slowly(state, event, dict, key, value);
         }
     }
     0
 }
 
+#[inline(never)]
+unsafe fn on_dict_slowly(state: &State, event: c_int, dict: Object, key: Object, value: Object) {
+    let Some(map) = state.file() else { return };
+    // SAFETY: as the caller says.
+    unsafe {
+        match event {
+            _ if dict == state.modules.load(Ordering::Relaxed) => state.imported(map, event, key, value),
+            DEALLOCATED => state.forget(map, dict),
+            0..DEALLOCATED => {
+                // The key of these is another dict, or none.
+                let key = if event >= c_int::from(kind::CLONED) { NULL } else { key };
+                let value = if key.is_null() { NULL } else { value };
+                state.write(map, Write { object: dict, key, kind: event as u8 }, value);
+            }
+            _ => {}
+        }
+    }
+}
+
 /// `PyType_WatchCallback`.
 pub(crate) extern "C" fn on_type(ty: Object) -> c_int {
-    if let Some((state, map)) = state() {
-        // SAFETY: the interpreter calls with a type that is alive.
-        unsafe { state.write(map, ty, std::ptr::null_mut(), kind::VERSION) };
-    }
+    written(ty, kind::VERSION);
     0
+}
+
+fn written(object: Object, kind: u8) {
+    let Some(state) = state() else { return };
+    let write = Write { object, key: NULL, kind };
+    // SAFETY: called by a watcher, with an object that is alive.
+    unsafe {
+        if !state.write_again(write, NULL)
+            && let Some(map) = state.file()
+        {
+            state.write(map, write, NULL);
+        }
+    }
 }
 
 /// `PyFunction_WatchCallback`.
@@ -71,12 +94,10 @@ pub(crate) extern "C" fn on_function(event: c_int, function: Object, _: Object) 
     if event == 0 {
         return 0;
     }
-    let Some((state, map)) = state() else { return 0 };
     if event == FUNCTION_DESTROY {
-        state.forget(map, function);
+        state().into_iter().for_each(|state| state.forget_function(function));
     } else if let Some((_, kind)) = FUNCTION_KINDS.iter().find(|(number, _)| *number == event) {
-        // SAFETY: the interpreter calls with a function that is alive.
-        unsafe { state.write(map, function, std::ptr::null_mut(), *kind) };
+        written(function, *kind);
     }
     0
 }
@@ -84,7 +105,7 @@ pub(crate) extern "C" fn on_function(event: c_int, function: Object, _: Object) 
 /// `PyCode_WatchCallback`.
 pub(crate) extern "C" fn on_code(event: c_int, code: Object) -> c_int {
     if event == CODE_DESTROY
-        && let Some((state, map)) = state()
+        && let Some((state, map)) = with_file()
     {
         state.forget_code(map, code);
     }
@@ -174,7 +195,10 @@ impl State {
     }
 
     /// Watches a class, its attributes and the classes among them.
-    unsafe fn watch_class(&self, map: Map, class: Object, depth: usize) {
+    ///
+    /// # Safety
+    /// It must be alive, and the caller attached.
+    pub(crate) unsafe fn watch_class(&self, map: Map, class: Object, depth: usize) {
         if depth > MAX_NESTED || self.object(map, class).is_some() {
             return;
         }

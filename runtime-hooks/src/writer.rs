@@ -113,10 +113,24 @@ pub(crate) unsafe fn is_free_threaded(version: u64, runtime: *const u8) -> bool 
 pub(crate) struct Place {
     /// The `_PyInterpreterFrame`.
     frame: *const u8,
+    /// Address of the instruction.
+    instruction: usize,
     /// Its code object.
     pub(crate) code: Object,
     /// Byte offset of the instruction.
     pub(crate) offset: u32,
+}
+
+impl Place {
+    /// The instruction and what it does, as a slot has it.
+    pub(crate) fn what(&self, kind: u8) -> u64 {
+        u64::from(self.offset) << 8 | u64::from(kind)
+    }
+
+    /// Whether the frame is at this instruction.
+    pub(crate) fn is_at(&self, instruction: usize) -> bool {
+        self.instruction == instruction
+    }
 }
 
 impl Offsets {
@@ -126,17 +140,37 @@ impl Offsets {
     /// The caller must be attached to an interpreter of this layout.
     #[inline]
     pub(crate) unsafe fn here(&self, api: &Api) -> Option<Place> {
-        // SAFETY: the thread state is our own, and so is the chain of its frames.
+        // SAFETY: as the caller says.
+        unsafe { self.first(api, self.top(api)) }
+    }
+
+    /// The instruction that the innermost frame is at, whatever it runs; 0 if there is none.
+    ///
+    /// # Safety
+    /// The caller must be attached to an interpreter of this layout.
+    #[inline]
+    pub(crate) unsafe fn instruction(&self, api: &Api) -> usize {
+        // SAFETY: the frame is the thread's own.
+        unsafe {
+            let top = self.top(api);
+            if top.is_null() { 0 } else { word(top, self.instruction) }
+        }
+    }
+
+    /// The innermost frame.
+    #[inline]
+    unsafe fn top(&self, api: &Api) -> *const u8 {
+        // SAFETY: the thread state is our own, and so are its frames.
         unsafe {
             let thread = (api.thread_state)();
             if thread.is_null() {
-                return None;
+                return std::ptr::null();
             }
-            let mut top = word(thread, self.current_frame) as *const u8;
-            if self.through_cframe && !top.is_null() {
-                top = word(top, 0) as *const u8;
+            let top = word(thread, self.current_frame) as *const u8;
+            match self.through_cframe && !top.is_null() {
+                true => word(top, 0) as *const u8,
+                false => top,
             }
-            self.first(api, top)
         }
     }
 
@@ -162,8 +196,9 @@ impl Offsets {
                 let code = (word(frame, self.executable) & !TAGS) as Object;
                 if !code.is_null() && api.type_of(code) == api.code_type {
                     let start = code as usize + self.bytecode;
-                    let offset = word(frame, self.instruction).wrapping_sub(start);
-                    return Some(Place { frame, code, offset: offset as u32 });
+                    let instruction = word(frame, self.instruction);
+                    let offset = instruction.wrapping_sub(start) as u32;
+                    return Some(Place { frame, instruction, code, offset });
                 }
                 frame = word(frame, self.previous) as *const u8;
             }
