@@ -21,6 +21,7 @@ pub(crate) struct Offsets {
     previous: usize,
     /// `instr_ptr` (`prev_instr` in 3.12).
     instruction: usize,
+    owner: usize,
     locals: usize,
     /// `PyCodeObject.co_code_adaptive` and others.
     bytecode: usize,
@@ -33,6 +34,9 @@ pub(crate) struct Offsets {
 /// `_PyInterpreterFrame.f_locals`, which no version publishes: behind executable, previous, function, globals and
 /// builtins in all of 3.12 to 3.15.
 const F_LOCALS: usize = 40;
+/// `FRAME_OWNED_BY_CSTACK` (3.12, 3.13), `FRAME_OWNED_BY_INTERPRETER` (3.14, 3.15): frames that lead into the
+/// interpreter and run no code of their own.
+const OWNED_BY_C: u8 = 3;
 /// Largest structure that is believed.
 const MAX_OFFSET: u64 = 4096;
 
@@ -43,6 +47,7 @@ const V3_12: Offsets = Offsets {
     executable: 0,
     previous: 8,
     instruction: 56,
+    owner: 70,
     locals: F_LOCALS,
     bytecode: 192,
     filename: 112,
@@ -77,8 +82,9 @@ impl Offsets {
         let field = |at: usize| unsafe { word(runtime, 8 + 8 * at) as u64 };
         // SAFETY: as above.
         let cookie = unsafe { word(runtime, 0).to_ne_bytes() };
-        let is_sane = |offset: u64| offset < MAX_OFFSET && offset % 4 == 0;
-        let used = [thread, frame, frame + 1, frame + 2, code, code + 1, code + 2, code + 4, bytecode];
+        let is_sane = |offset: u64| offset < MAX_OFFSET;
+        let used =
+            [thread, frame, frame + 1, frame + 2, frame + 4, code, code + 1, code + 2, code + 4, bytecode];
         if cookie != *b"xdebugpy" || field(0) != version || !used.iter().all(|at| is_sane(field(*at))) {
             return None;
         }
@@ -89,6 +95,7 @@ impl Offsets {
             previous: offset(frame),
             executable: offset(frame + 1),
             instruction: offset(frame + 2),
+            owner: offset(frame + 4),
             locals: F_LOCALS,
             filename: offset(code),
             name: offset(code + 1),
@@ -194,7 +201,8 @@ impl Offsets {
             // before anything else.
             unsafe {
                 let code = (word(frame, self.executable) & !TAGS) as Object;
-                if !code.is_null() && api.type_of(code) == api.code_type {
+                let owner = frame.add(self.owner).read();
+                if owner < OWNED_BY_C && !code.is_null() && api.type_of(code) == api.code_type {
                     let start = code as usize + self.bytecode;
                     let instruction = word(frame, self.instruction);
                     let offset = instruction.wrapping_sub(start) as u32;
@@ -235,4 +243,57 @@ pub(crate) unsafe fn line(api: &Api, place: Place) -> u32 {
     // SAFETY: the caller says so; it reads the line table, which is bytes, and makes no object.
     let line = unsafe { (api.code_line)(place.code, place.offset.min(c_int::MAX as u32) as c_int) };
     u32::try_from(line).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `_Py_DebugOffsets` of 3.14.10, as far as it is used; other words are 0.
+    fn published() -> Vec<u64> {
+        let mut words = vec![0; 100];
+        words[0] = u64::from_ne_bytes(*b"xdebugpy");
+        let known = [
+            (0, 0x030e_0af0),
+            (25, 72),
+            (31, 8),
+            (32, 0),
+            (33, 56),
+            (35, 74),
+            (39, 112),
+            (40, 120),
+            (41, 128),
+            (43, 68),
+            (47, 208),
+        ];
+        known.iter().for_each(|(at, word)| words[at + 1] = *word);
+        words
+    }
+
+    fn read(version: u64, words: &[u64]) -> Option<Offsets> {
+        // SAFETY: there are more words than any version reads.
+        unsafe { Offsets::of(version, words.as_ptr().cast()) }
+    }
+
+    #[test]
+    fn published_offsets_are_read_by_position() {
+        let found = read(0x030e_0af0, &published()).expect("a sane table");
+        let expected =
+            Offsets { current_frame: 72, through_cframe: false, bytecode: 208, owner: 74, ..V3_12 };
+        assert_eq!(found, expected);
+        assert_eq!(read(0x030c_01f0, &[]), Some(V3_12), "3.12 publishes nothing");
+    }
+
+    #[test]
+    fn tables_that_make_no_sense_are_not_used() {
+        let with = |at: usize, word: u64| {
+            let mut words = published();
+            words[at] = word;
+            read(0x030e_0af0, &words)
+        };
+        assert_eq!(with(0, 0), None, "no cookie");
+        assert_eq!(with(1, 0x030e_0bf0), None, "another version");
+        assert_eq!(with(26, 1 << 40), None, "a field beyond any structure");
+        assert_eq!(read(0x0310_00f0, &published()), None, "an unknown version");
+    }
 }
