@@ -28,15 +28,17 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    const EMPTY: Self = Self {
-        instruction: AtomicUsize::new(EMPTY),
-        object: AtomicUsize::new(0),
-        key: AtomicUsize::new(0),
-        key_id: AtomicUsize::new(0),
-        kind: AtomicUsize::new(0),
-        count: AtomicPtr::new(std::ptr::null_mut()),
-        plain: AtomicUsize::new(0),
-    };
+    const fn empty() -> Self {
+        Self {
+            instruction: AtomicUsize::new(EMPTY),
+            object: AtomicUsize::new(0),
+            key: AtomicUsize::new(0),
+            key_id: AtomicUsize::new(0),
+            kind: AtomicUsize::new(0),
+            count: AtomicPtr::new(std::ptr::null_mut()),
+            plain: AtomicUsize::new(0),
+        }
+    }
 }
 
 /// A write as a watcher tells it.
@@ -82,7 +84,7 @@ impl Line {
 
 impl Cache {
     pub(crate) fn new() -> Self {
-        Self(Box::new([const { Line::EMPTY }; LINES]))
+        Self(Box::new([const { Line::empty() }; LINES]))
     }
 
     #[inline]

@@ -73,6 +73,7 @@ fn variable(name: &str) -> Option<Vec<u8>> {
 }
 
 /// Puts the environment back as it was.
+#[expect(clippy::disallowed_methods, reason = "the program itself is to find it so, and has not begun")]
 fn restore(had_preload: bool) {
     let list = variable(PRELOAD);
     let kept = list.as_deref().and_then(|list| without(list, &own_path(), had_preload));

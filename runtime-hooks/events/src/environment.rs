@@ -22,7 +22,7 @@ pub fn variables(
     preload: Option<&OsStr>,
 ) -> Option<[(&'static str, OsString); 2]> {
     let is_separator = |byte: &u8| matches!(byte, b':' | b' ');
-    if library.as_os_str().as_encoded_bytes().iter().any(|byte| is_separator(byte)) {
+    if library.as_os_str().as_encoded_bytes().iter().any(is_separator) {
         return None;
     }
     let mut list = library.as_os_str().to_owned();

@@ -93,9 +93,9 @@ pub(super) fn debugger_support(
         path_size: field("debugger_script_path_size")?,
     };
     let end = found.path.checked_add(found.path_size)?;
-    let is_sane = found.eval_breaker % 8 == 0
-        && found.pending % 4 == 0
-        && found.enabled % 4 == 0
+    let is_sane = found.eval_breaker.is_multiple_of(8)
+        && found.pending.is_multiple_of(4)
+        && found.enabled.is_multiple_of(4)
         && [found.eval_breaker, found.pending, end].iter().all(|offset| *offset <= MAX_THREAD)
         && found.enabled <= MAX_STATE
         && (16..=4096).contains(&found.path_size);
