@@ -2,10 +2,10 @@
 //! classes and functions, and how often.
 //!
 //! Built as a shared object that a target loads, because somebody asked for it by name (`--exact`):
-//! [`load`] has the two ways in. Every symbol of the C API is looked up in the running process ([`python`]);
-//! no header and no `libpython` is needed to build it. [`install`] adds the watchers and finds what to watch,
-//! [`watch`] is what the interpreter calls, [`writer`] finds out who wrote, [`record`] and [`tables`] count it into the
-//! shared file of `slowpath_events` that [`file`](mod@file) makes.
+//! `load` has the two ways in. Every symbol of the C API is looked up in the running process (`python`);
+//! no header and no `libpython` is needed to build it. `install` adds the watchers and finds what to watch,
+//! `watch` is what the interpreter calls, `writer` finds out who wrote, `record` and `tables` count it into the
+//! shared file of `slowpath_events` that `file` makes.
 //!
 //! # What a callback does and does not
 //!
