@@ -133,6 +133,9 @@ pub(crate) enum Command {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) sampling: SamplingArgs,
+    /// Load hooks into the program that count every store to modules and classes, with its line (3.12+)
+    #[arg(long, help_heading = "Sampling", conflicts_with = "no_advice")]
+    pub(crate) exact: bool,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     /// Program and its arguments
@@ -147,6 +150,9 @@ pub(crate) struct AttachArgs {
     pub(crate) pid: u32,
     #[command(flatten)]
     pub(crate) sampling: SamplingArgs,
+    /// Load hooks into the process that count every store to modules and classes, with its line (3.14+)
+    #[arg(long, help_heading = "Sampling", conflicts_with = "no_advice")]
+    pub(crate) exact: bool,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
@@ -217,6 +223,7 @@ impl SamplingArgs {
             same_core: self.same_core,
             children: self.children,
             advice: !self.no_advice,
+            exact: None,
             duration: self.duration,
         }
     }
@@ -396,7 +403,7 @@ mod tests {
 
     #[test]
     fn what_does_not_exist_yet_is_not_accepted() {
-        for flag in ["--native", "--async", "--exact", "--cpu-budget=1%", "--mode=memory"] {
+        for flag in ["--native", "--async", "--cpu-budget=1%", "--mode=memory"] {
             assert!(Cli::try_parse_from(["slowpath", "attach", "1", flag]).is_err(), "{flag}");
         }
         for command in ["agent", "demo"] {

@@ -15,6 +15,7 @@ mod args;
 mod calibration;
 mod commands;
 mod document;
+mod exact;
 mod failure;
 mod format;
 mod forms;

@@ -3,12 +3,18 @@
 //! A store is a candidate if it writes to the right thing, under a name that was seen to change, and
 //! runs at run time: what happens at import settles and is no cause. One candidate alone is the cause;
 //! of several, one that stood on a sampled stack is. Otherwise all are listed.
+//!
+//! Where hooks counted the writes inside of the process, none of this is needed: what they saw is the cause.
 
-use slowpath_profile::evidence::{KeyChange, Store, StoreKind, TypeFacts};
+use slowpath_profile::evidence::{KeyChange, Store, StoreKind, TypeFacts, WriteKind};
 use slowpath_profile::finding::{Cause, EvidenceLevel};
 use slowpath_profile::tables::is_library;
 
 use crate::context::Context;
+
+mod exact;
+
+pub(crate) use exact::of_class;
 
 /// More candidates than this help nobody.
 const LISTED: usize = 5;
@@ -30,6 +36,8 @@ pub struct Wanted<'w> {
     pub named: &'w [StoreKind],
     /// Kinds of stores whose name the bytecode may not tell.
     pub dynamic: &'w [StoreKind],
+    /// Kinds of writes that count where hooks counted them.
+    pub counted: &'w [WriteKind],
     /// Names that were seen to change; empty if none was.
     pub changed: &'w [KeyChange],
     /// What is written to, for people: `shop.models.Model`.
@@ -38,8 +46,18 @@ pub struct Wanted<'w> {
     pub fits: &'w dyn Fn(&Store) -> bool,
 }
 
+/// Writes that change which keys a dict has.
+pub const KEYS: [WriteKind; 4] =
+    [WriteKind::Inserted, WriteKind::Deleted, WriteKind::Filled, WriteKind::Cleared];
+/// Writes to attributes of a class.
+pub const ATTRIBUTES: [WriteKind; 5] =
+    [WriteKind::Rebound, WriteKind::Inserted, WriteKind::Deleted, WriteKind::Filled, WriteKind::Cleared];
+
 /// Finds the cause.
 pub fn find(context: &Context<'_>, wanted: &Wanted<'_>) -> Culprits {
+    if let Some(exact) = exact::find(context, wanted) {
+        return exact;
+    }
     let mut found: Vec<(&Store, u64)> = candidates(context, wanted)
         .map(|store| (store, context.weight.under(context.process, store.function)))
         .filter(|(store, samples)| *samples > 0 || !is_guess(context, wanted, store))
@@ -93,6 +111,7 @@ pub fn writers_of_class(context: &Context<'_>, ty: &TypeFacts) -> Culprits {
     let wanted = Wanted {
         named: &[Attribute, DeleteAttribute, Setattr, Delattr],
         dynamic: &[Setattr, Delattr],
+        counted: &ATTRIBUTES,
         changed: &ty.changes,
         owner: &ty.full_name(),
         fits: &|store| may_write_to_class(store, ty),

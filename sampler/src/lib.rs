@@ -10,7 +10,7 @@
 //! - [`layout`] alone knows version numbers; everything after it sees offsets and formats;
 //! - `read` is pure over [`process::memory::Memory`] and a [`layout::spec::Layout`]: no clock, no
 //!   system calls; every pointer chase is bounded and ends in a partial result, not in a panic;
-//! - nothing is ever written to the target, and nothing pauses it unless asked by name.
+//! - nothing pauses the target and nothing is written to it, unless asked by name ([`remote_exec`]).
 
 pub mod dump;
 pub mod durations;
@@ -24,6 +24,7 @@ pub mod process;
 mod process_sampler;
 pub mod read;
 pub mod recorder;
+pub mod remote_exec;
 mod resolve;
 mod same_core;
 mod sampled_process;

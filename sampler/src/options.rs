@@ -1,6 +1,7 @@
 //! What a sampling session is asked to do.
 
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -105,6 +106,8 @@ pub struct SampleOptions {
     pub children: bool,
     /// Read in what state the interpreter executes hot code, for advice on it.
     pub advice: bool,
+    /// Where hooks that were loaded into the target leave what they see; `None`: there are none.
+    pub exact: Option<PathBuf>,
     /// Stop after so long; `None`: when the target ends or the caller says so.
     pub duration: Option<Duration>,
 }
@@ -120,6 +123,7 @@ impl Default for SampleOptions {
             same_core: false,
             children: false,
             advice: true,
+            exact: None,
             duration: None,
         }
     }

@@ -1,5 +1,6 @@
 //! A sampling session: which processes, how often, and where the batches go.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -19,6 +20,7 @@ use crate::process::memory::{Memory, MemoryError};
 use crate::process::recorded::RecordedMemory;
 use crate::process_sampler::CurrentFound;
 use crate::read::threads::interpreters;
+use crate::remote_exec::{self, Handed, RemoteExecError};
 use crate::sampling_loop::Loop;
 
 /// Between two looks at a process that is not ready yet.
@@ -211,6 +213,14 @@ impl Target {
         }
     }
 
+    /// Has the main thread run a script (3.14+). This writes to the process: only for who asked for it by name.
+    pub fn hand_over(&self, script: &Path) -> Result<Handed, RemoteExecError> {
+        match &self.found {
+            Found::Current(found) => remote_exec::hand_over(found, script),
+            Found::Legacy(found) => Err(RemoteExecError::TooOld(found.process.version())),
+        }
+    }
+
     /// For measuring: sample by sample. `None` for Python older than 3.8.
     pub fn probe(self) -> Option<Probe> {
         match self.found {
@@ -248,6 +258,7 @@ impl Target {
             rate_wanted_mhz: (options.rate.hertz() * 1000.0).round() as u64,
             blocking: options.blocking,
             gc_frames: options.gc_frames,
+            exact: options.exact.is_some(),
             started_unix_ns: now.map_or(0, |elapsed| elapsed.as_nanos() as u64),
         }
     }

@@ -38,8 +38,12 @@ pub(super) fn execute(args: AdviseArgs, global: Global) -> Result<u8, Failure> {
     outputs.forms = Some(forms).filter(|forms| !forms.is_empty());
     let output = OutputArgs::default();
     match pid {
-        Some(pid) => attach::profile_with(&AttachArgs { pid, sampling, output }, outputs, global, show),
-        None => run::profile_with(&RunArgs { sampling, output, command }, outputs, global, show),
+        Some(pid) => {
+            attach::profile_with(&AttachArgs { pid, sampling, exact: false, output }, outputs, global, show)
+        }
+        None => {
+            run::profile_with(&RunArgs { sampling, exact: false, output, command }, outputs, global, show)
+        }
     }
 }
 

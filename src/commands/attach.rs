@@ -4,6 +4,7 @@ use slowpath_sampler::session::{StopFlag, Target};
 
 use super::record::{Show, conclude, record};
 use crate::args::{AttachArgs, Global};
+use crate::exact::{self, Hooks};
 use crate::failure::{Exit, Failure, reason};
 use crate::outputs::Outputs;
 use crate::signals;
@@ -23,8 +24,11 @@ pub(super) fn profile_with(
     let target = Target::attach(args.pid, super::PATIENCE)?;
     let stop = StopFlag::default();
     signals::stop_on_signal(&stop).map_err(|error| no_signals(&error))?;
-    let options = args.sampling.options();
-    let recorded = record(target, &options, &mut outputs, &stop, !global.quiet)?;
+    let hooks = if args.exact { Some(Hooks::prepare(global)?.hand_over(&target)?) } else { None };
+    let options = exact::options(args.sampling.options(), hooks.as_ref());
+    let recorded = record(target, &options, &mut outputs, &stop, !global.quiet);
+    hooks.into_iter().for_each(|hooks| hooks.take_out(args.pid));
+    let recorded = recorded?;
     if recorded.stats.samples == 0 && recorded.failure.is_none() {
         return Err(nothing_sampled(args.pid));
     }

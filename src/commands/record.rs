@@ -9,6 +9,7 @@ use slowpath_sampler::options::SampleOptions;
 use slowpath_sampler::session::{End, Progress, StopFlag, Target};
 
 use crate::args::Global;
+use crate::exact;
 use crate::failure::Failure;
 use crate::format::Format;
 use crate::output::text::{Style, bytes, escaped, wrap};
@@ -96,8 +97,10 @@ pub(super) fn record(
     let mut stats = outcome.stats;
     let source = recording.finish(&mut stats)?;
     let format = Format::Recording.name();
+    let mut warnings = outcome.warnings;
+    warnings.extend(exact::warnings(&source));
     let kept = path.map(|path| Written { path, format, bytes: source.bytes() });
-    Ok(Recorded { source, stats, kept, warnings: outcome.warnings, sources, failure })
+    Ok(Recorded { source, stats, kept, warnings, sources, failure })
 }
 
 /// Writes the outputs and prints the summary. The first failure is returned after everything that

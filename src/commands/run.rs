@@ -9,6 +9,7 @@ use slowpath_sampler::session::{StopFlag, Target};
 use super::attach::no_signals;
 use super::record::{Show, conclude, record};
 use crate::args::{Global, RunArgs};
+use crate::exact::{self, Hooks};
 use crate::failure::{Exit, Failure, reason};
 use crate::output::tell;
 use crate::output::text::{Style, seconds, wrap};
@@ -35,8 +36,12 @@ pub(super) fn profile_with(
     global: Global,
     show: Show,
 ) -> Result<u8, Failure> {
-    let program = Program::start(&args.command)?;
-    let result = profile(&program, args, outputs, global, show);
+    let hooks = if args.exact { Some(Hooks::prepare(global)?) } else { None };
+    let program = match &hooks {
+        Some(hooks) => Program::spawn(&mut hooks.command(&args.command, args.sampling.children)?)?,
+        None => Program::start(&args.command)?,
+    };
+    let result = profile(&program, args, hooks.as_ref(), outputs, global, show);
     // Whatever became of the profile, the program runs to its end and its exit code is ours.
     let pid = program.id();
     let code = program.wait().map_err(|error| lost(pid, &error));
@@ -47,6 +52,7 @@ pub(super) fn profile_with(
 fn profile(
     program: &Program,
     args: &RunArgs,
+    hooks: Option<&Hooks>,
     mut outputs: Outputs,
     global: Global,
     show: Show,
@@ -57,7 +63,7 @@ fn profile(
         }
         return Ok(());
     };
-    let options = args.sampling.options();
+    let options = exact::options(args.sampling.options(), hooks);
     // The program's output has the terminal: a progress line would be drawn across it.
     let show_progress = global.verbose;
     let recorded = record(target, &options, &mut outputs, &StopFlag::default(), show_progress)?;

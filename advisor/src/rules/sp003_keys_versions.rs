@@ -102,6 +102,7 @@ fn culprits(context: &Context<'_>) -> Culprits {
             &Wanted {
                 named: &sp102_module_keys::NAMED,
                 dynamic: &[StoreKind::GlobalsItem, StoreKind::Setattr, StoreKind::Delattr],
+                counted: &cause::KEYS,
                 changed: &changed,
                 owner: &common::module(module),
                 fits: &|store| sp102_module_keys::changes_keys(store, at, module, !changed.is_empty()),
@@ -116,6 +117,7 @@ fn culprits(context: &Context<'_>) -> Culprits {
         &Wanted {
             named: &[StoreKind::ClassBody],
             dynamic: &[StoreKind::Exec, StoreKind::GlobalsItem],
+            counted: &[],
             changed: &[],
             owner: "",
             fits: &|store| !is_import(context, store),

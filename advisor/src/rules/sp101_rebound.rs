@@ -144,6 +144,7 @@ fn draft(context: &Context<'_>, at: NamespaceRef, namespace: &Namespace) -> Opti
         &Wanted {
             named: &sp102_module_keys::NAMED,
             dynamic: &[StoreKind::GlobalsItem],
+            counted: &cause::ATTRIBUTES,
             changed: &changed,
             owner: &name,
             fits: &|store| match store.kind {

@@ -110,6 +110,7 @@ fn draft(context: &Context<'_>, at: NamespaceRef, namespace: &Namespace) -> Opti
         &Wanted {
             named: &NAMED,
             dynamic: &[StoreKind::GlobalsItem, StoreKind::Setattr, StoreKind::Delattr, StoreKind::Exec],
+            counted: &cause::KEYS,
             changed: &changed,
             owner: &name,
             fits: &|store| changes_keys(store, at, namespace, !changed.is_empty()),

@@ -83,6 +83,7 @@ fn check(context: &Context<'_>) -> Verdict {
             &Wanted {
                 named: &[],
                 dynamic: &[StoreKind::GlobalsItem],
+                counted: &[],
                 changed: &[],
                 owner: &name,
                 fits: &|store| store.globals.is_none_or(|globals| globals == at),

@@ -103,6 +103,7 @@ fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Draft {
         &Wanted {
             named: &[],
             dynamic: &[StoreKind::DictRead, StoreKind::DictItem, StoreKind::DictReplaced],
+            counted: &[],
             changed: &[],
             owner: "",
             fits: &|_| true,

@@ -136,6 +136,7 @@ fn draft(context: &Context<'_>, group: &Group<'_, '_>) -> Option<Draft> {
         &Wanted {
             named: &[StoreKind::Attribute],
             dynamic: &[StoreKind::Setattr],
+            counted: &[],
             changed: &[],
             owner: name,
             fits: &|store| store.name == group.name && !cause::writes_to_class(store, ty),

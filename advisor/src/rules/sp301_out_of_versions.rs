@@ -120,6 +120,12 @@ fn draft(context: &Context<'_>, root: TypeRef, ty: &TypeFacts) -> Option<Draft> 
 
 /// Who wrote to the class.
 fn writers(context: &Context<'_>, ty: &TypeFacts, draft: &mut Draft) {
+    if let Some((written, lost)) = cause::of_class(context, &ty.full_name()) {
+        draft.because(
+            EvidenceLevel::Writer,
+            format!("hooks in the process counted {written} writes to it, and {lost} times the loss of a version tag: then there was none left to lose, and the interpreter fell silent"),
+        );
+    }
     let culprits = cause::writers_of_class(context, ty);
     // That it was written to so often is a fact: code that was not seen to run since may have done it
     // before, if there is no other.

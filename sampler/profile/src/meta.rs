@@ -100,6 +100,9 @@ pub struct Meta {
     pub blocking: bool,
     /// Whether garbage collection is shown as a frame.
     pub gc_frames: bool,
+    /// Whether hooks were asked for that watch from inside of the process.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub exact: bool,
     /// Wall-clock time at the beginning, in nanoseconds since the Unix epoch.
     pub started_unix_ns: u64,
 }

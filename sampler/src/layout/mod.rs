@@ -3,6 +3,7 @@
 use slowpath_profile::BuildFlags;
 
 pub use error::LayoutError;
+pub use published::DebuggerSupport;
 use spec::{Layout, OffsetSource, Version, VersionSpec};
 pub use versions::{spec_for, supported};
 
@@ -20,6 +21,15 @@ pub fn published_len(version: Version) -> Option<usize> {
     match known(version).ok()?.offsets {
         OffsetSource::Table(_) => None,
         OffsetSource::Published(spec) => Some(published::size(spec)),
+    }
+}
+
+/// Where a process takes scripts from debuggers (3.14+), by what it has at the start of `_PyRuntime`; `None` if
+/// the version takes none or what it says is not sane.
+pub fn debugger_support(version: Version, published: &[u8]) -> Option<DebuggerSupport> {
+    match known(version).ok()?.offsets {
+        OffsetSource::Table(_) => None,
+        OffsetSource::Published(spec) => published::debugger_support(spec, version, published),
     }
 }
 

@@ -62,6 +62,46 @@ pub(super) fn layout(
     })
 }
 
+/// `_Py_DebugOffsets.debugger_support` (3.14+).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DebuggerSupport {
+    /// `PyThreadState.eval_breaker`.
+    pub eval_breaker: u64,
+    /// `PyInterpreterState.config.remote_debug`, an int.
+    pub enabled: u64,
+    /// `PyThreadState.remote_debugger_support.debugger_pending_call`, an `int32_t`.
+    pub pending: u64,
+    /// `PyThreadState.remote_debugger_support.debugger_script_path`.
+    pub path: u64,
+    /// Its size.
+    pub path_size: u64,
+}
+
+pub(super) fn debugger_support(
+    spec: &PublishedSpec,
+    version: Version,
+    bytes: &[u8],
+) -> Option<DebuggerSupport> {
+    let table = Table::new(spec, version, bytes).ok()?;
+    let field = |name: &str| table.find(&format!("debugger_support.{name}")).map(|(_, value)| value);
+    let support = field("remote_debugger_support")?;
+    let found = DebuggerSupport {
+        eval_breaker: field("eval_breaker")?,
+        enabled: field("remote_debugging_enabled")?,
+        pending: support.checked_add(field("debugger_pending_call")?)?,
+        path: support.checked_add(field("debugger_script_path")?)?,
+        path_size: field("debugger_script_path_size")?,
+    };
+    let end = found.path.checked_add(found.path_size)?;
+    let is_sane = found.eval_breaker.is_multiple_of(8)
+        && found.pending.is_multiple_of(4)
+        && found.enabled.is_multiple_of(4)
+        && [found.eval_breaker, found.pending, end].iter().all(|offset| *offset <= MAX_THREAD)
+        && found.enabled <= MAX_STATE
+        && (16..=4096).contains(&found.path_size);
+    is_sane.then_some(found)
+}
+
 /// The published bytes with the names of their fields.
 struct Table<'a> {
     fields: &'static [&'static str],

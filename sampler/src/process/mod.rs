@@ -15,6 +15,8 @@ pub mod legacy;
 pub mod linux;
 pub mod maps;
 pub mod memory;
+#[cfg(target_os = "linux")]
+pub mod preload;
 pub mod pthread;
 pub mod recorded;
 pub mod refusal;

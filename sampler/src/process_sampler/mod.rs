@@ -103,7 +103,7 @@ impl ProcessSampler {
             build: found.build,
             start_ns,
         });
-        let tracker = options.advice.then(|| Tracker::new(process, &found.layout));
+        let tracker = options.advice.then(|| Tracker::new(process, &found.layout, options.exact.as_deref()));
         Self {
             memory: found.memory,
             binary: found.binary,

@@ -26,6 +26,7 @@
 
 mod attributes;
 mod dict_watch;
+mod exact;
 mod frames;
 mod functions;
 mod history;
@@ -43,6 +44,7 @@ mod types;
 mod writers;
 
 use std::ops::{Deref, DerefMut};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,10 +156,14 @@ pub(crate) trait Collector: std::fmt::Debug + Send {
 }
 
 /// The collectors of a process, in the order in which they look and write.
-fn collectors() -> Vec<Box<dyn Collector>> {
-    vec![
+fn collectors(exact: Option<&Path>) -> Vec<Box<dyn Collector>> {
+    let mut all: Vec<Box<dyn Collector>> = vec![
         Box::new(objects::Objects::default()),
         Box::new(runtime::RuntimeCollector::default()),
         Box::new(writers::Writers::default()),
-    ]
+    ];
+    if let Some(directory) = exact {
+        all.push(Box::new(exact::Exact::new(directory)));
+    }
+    all
 }

@@ -1,5 +1,6 @@
 //! The tracker of one process: chooses what to look at, copies it, adds it to what is remembered.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -95,11 +96,11 @@ struct Planned {
 
 impl Tracker {
     /// A tracker that has seen nothing.
-    pub(crate) fn new(process: ProcessId, layout: &Layout) -> Self {
+    pub(crate) fn new(process: ProcessId, layout: &Layout, exact: Option<&Path>) -> Self {
         Self {
             process,
             forms: Forms::new(layout),
-            collectors: collectors(),
+            collectors: collectors(exact),
             heat: Heat::default(),
             known: FxHashMap::default(),
             refused: FxHashSet::default(),

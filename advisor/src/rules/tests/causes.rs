@@ -2,8 +2,8 @@
 
 use slowpath_profile::ThreadState::Running;
 use slowpath_profile::evidence::{
-    AttributeKind, KeyChange, KeyEvent, KeysFacts, Namespace, OpFamily, OperandRole, StoreKind, TypeFacts,
-    Value, VersionTag,
+    AttributeKind, ExactFacts, HookState, KeyChange, KeyEvent, KeysFacts, Namespace, OpFamily, OperandRole,
+    StoreKind, TypeFacts, Value, VersionTag, Write, WriteKind, WrittenKind,
 };
 use slowpath_profile::finding::{EvidenceLevel, Finding};
 
@@ -161,4 +161,68 @@ fn sp203_leaves_the_library_to_itself() {
     };
     found(&at("shop/random.py"), "SP203");
     silent(&at("/usr/lib/python3.12/random.py"), "SP203");
+}
+
+/// A write that hooks counted.
+fn write(case: &mut Case, text: &str, line: u32, kind: WriteKind, times: u64) -> Write {
+    Write {
+        name: "jobs.engine".into(),
+        key: "active".into(),
+        kind,
+        function: case.function(text),
+        line: Some(line),
+        times,
+        ..Write::default()
+    }
+}
+
+#[test]
+fn what_hooks_counted_is_the_cause_whatever_could_be() {
+    let mut case = engine(13, StoreKind::Attribute);
+    let writes = vec![
+        write(&mut case, "jobs/loader.py:load", 30, WriteKind::Inserted, 90_000),
+        write(&mut case, "jobs/loader.py:load", 33, WriteKind::Deleted, 89_999),
+        // Too rare, at import, of another kind, of another module.
+        write(&mut case, "jobs/other.py:reset", 3, WriteKind::Inserted, 2),
+        Write { at_import: true, ..write(&mut case, "jobs/engine.py:cost", 4, WriteKind::Inserted, 90_000) },
+        write(&mut case, "jobs/engine.py:cost", 5, WriteKind::Rebound, 90_000),
+        Write { name: "jobs.other".into(), ..write(&mut case, "app.py:main", 6, WriteKind::Deleted, 90_000) },
+    ];
+    let exact = ExactFacts { state: HookState::Watching, writes, uncounted: 12, ..ExactFacts::default() };
+    case.evidence.exact = Some(exact.clone());
+    let finding = found(&case.clone().advise(), "SP102");
+    let causes: Vec<_> = finding
+        .causes
+        .iter()
+        .map(|it| (&*it.place.file, it.place.line, &*it.statement, it.is_exact))
+        .collect();
+    assert_eq!(
+        causes,
+        [("jobs/loader.py", Some(30), "active = …", true), ("jobs/loader.py", Some(33), "del active", true)]
+    );
+    assert_eq!(finding.evidence, EvidenceLevel::Writer);
+    assert_eq!(finding.causes[0].how, "exact: it did so 90,000 times, counted inside of the process");
+    let why = &finding.why.last().expect("a reason").text;
+    assert!(why.contains("180,001 times") && why.contains("12 writes"), "{why}");
+    // Hooks that did not come up say nothing.
+    case.evidence.exact = Some(ExactFacts { state: HookState::TooOld, ..exact });
+    let finding = found(&case.advise(), "SP102");
+    assert_run(&finding);
+    assert!(finding.causes.iter().all(|cause| !cause.is_exact));
+}
+
+#[test]
+fn names_that_one_line_makes_are_one_cause() {
+    let mut case = engine(13, StoreKind::Attribute);
+    let writes = (0..40).map(|number| Write {
+        key: format!("key{number}"),
+        to: WrittenKind::Module,
+        ..write(&mut case, "jobs/loader.py:load", 30, WriteKind::Inserted, 10)
+    });
+    let writes = writes.collect();
+    case.evidence.exact = Some(ExactFacts { state: HookState::Watching, writes, ..ExactFacts::default() });
+    let finding = found(&case.advise(), "SP102");
+    assert_eq!(finding.causes.len(), 1);
+    assert_eq!(finding.causes[0].symbol, "jobs.engine.… (40 names)");
+    assert!(finding.causes[0].how.contains("400 times"), "{}", finding.causes[0].how);
 }

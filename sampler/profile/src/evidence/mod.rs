@@ -15,6 +15,7 @@
 //! - written out, a field that has its default is left out: recordings stay small.
 
 mod code;
+mod exact;
 mod namespace;
 mod object;
 mod runtime;
@@ -22,6 +23,7 @@ mod site;
 mod writer;
 
 pub use code::CodeEvidence;
+pub use exact::{ExactFacts, HookState, Import, Write, WriteKind, WrittenKind};
 pub use namespace::{KeyChange, KeyEvent, KeysFacts, KeysKind, Namespace};
 pub use object::{
     Attribute, AttributeHooks, AttributeKind, Construction, FunctionFacts, SharedKeys, TypeFacts, VersionTag,
@@ -98,6 +100,8 @@ pub struct ProcessEvidence {
     pub stores: Vec<Store>,
     /// Code objects that were searched for such stores; 0: none was.
     pub searched: u32,
+    /// What hooks inside of the process saw, if they were asked for.
+    pub exact: Option<ExactFacts>,
     /// Something was left out because a bound was reached.
     pub truncated: bool,
 }
