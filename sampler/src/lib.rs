@@ -12,6 +12,7 @@
 //!   system calls; every pointer chase is bounded and ends in a partial result, not in a panic;
 //! - nothing is ever written to the target, and nothing pauses it unless asked by name.
 
+mod bundled;
 pub mod dump;
 pub mod durations;
 mod heads;
