@@ -40,6 +40,20 @@ pub const OPCODES: usize = 256;
 /// Words of one opcode: [`Opcode`].
 pub const OPCODE_WORDS: usize = 6;
 
+/// Most places that are published as writing to classes.
+pub const MAX_CLASS_WRITES: usize = 128;
+/// Words of one of them: [`ClassWrite`].
+pub const CLASS_WRITE_WORDS: usize = 48;
+/// Killed type versions that are remembered: the first ones, in the first half, because most instructions
+/// are specialized early and for ever, and the last ones.
+pub const DEAD_VERSIONS: usize = 4096;
+
+/// The word that the killed version of this number is put into.
+pub const fn place_of_dead(number: u64) -> usize {
+    let half = DEAD_VERSIONS as u64 / 2;
+    (if number < half { number } else { half + number % half }) as usize
+}
+
 /// No structure of the runtime that is read is larger, in bytes.
 const MAX_OFFSET: u64 = 4096;
 
@@ -94,6 +108,17 @@ table! {
     thread_overflow,
     /// Address of [`OPCODES`] times [`OPCODE_WORDS`] words.
     opcodes,
+    /// Address of an array of [`ClassWrite`]s.
+    class_writes,
+    /// Entries of it that are in use.
+    class_writes_used,
+    /// Class writes that were not entered: no entry was free, or somebody else was entering one.
+    class_writes_missed,
+    /// Address of [`DEAD_VERSIONS`] words, see [`place_of_dead`]: a type version that a write killed in the low half,
+    /// the number of the entry of that write in the high one.
+    dead_versions,
+    /// Words that were ever put into it.
+    dead_versions_put,
     /// Bytes of `InterpreterFrame` that are read.
     frame_size,
     /// `InterpreterFrame.code`, address of a code object.
@@ -118,6 +143,8 @@ table! {
     code_linetable_len,
     /// First line, 32 bits, 0 if there is none.
     code_first_line,
+    /// `co_flags`, 32 bits.
+    code_flags,
     /// Address of the name, a text object.
     code_name,
     /// Address of the qualified name, a text object.
@@ -206,6 +233,7 @@ impl Table {
             ("code_linetable", self.code_linetable, 8, self.code_size),
             ("code_linetable_len", self.code_linetable_len, 8, self.code_size),
             ("code_first_line", self.code_first_line, 4, self.code_size),
+            ("code_flags", self.code_flags, 4, self.code_size),
             ("code_name", self.code_name, 8, self.code_size),
             ("code_qualname", self.code_qualname, 8, self.code_size),
             ("code_source_path", self.code_source_path, 8, self.code_size),
@@ -340,6 +368,74 @@ impl Opcode {
     }
 }
 
+/// A place that wrote to a class while the program ran, so that what was cached of that class died.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClassWrite {
+    /// How often.
+    pub count: u64,
+    /// Line of the write.
+    pub line: u32,
+    /// Qualified name of the class, cut to 88 bytes.
+    pub class: String,
+    /// The attribute, cut to 40 bytes.
+    pub attribute: String,
+    /// Qualified name of the function that writes, cut to 88 bytes.
+    pub function: String,
+    /// File of that function; of a long path the last 120 bytes.
+    pub file: String,
+}
+
+impl ClassWrite {
+    /// Bytes of the four texts.
+    const ROOM: [usize; 4] = [88, 40, 88, 120];
+    /// Where the first of them begins.
+    const TEXTS: usize = 32;
+
+    /// The words as they are published.
+    pub fn words(&self) -> [u64; CLASS_WRITE_WORDS] {
+        let mut bytes = [0; CLASS_WRITE_WORDS * 8];
+        bytes[..8].copy_from_slice(&self.count.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.line.to_le_bytes());
+        let mut start = Self::TEXTS;
+        let texts = [&self.class, &self.attribute, &self.function, &self.file];
+        for (number, (text, room)) in texts.into_iter().zip(Self::ROOM).enumerate() {
+            let kept = match number {
+                3 => &text[text.ceil_char_boundary(text.len().saturating_sub(room))..],
+                _ => &text[..text.floor_char_boundary(room)],
+            };
+            bytes[16 + number] = kept.len() as u8;
+            bytes[start..start + kept.len()].copy_from_slice(kept.as_bytes());
+            start += room;
+        }
+        let mut words = [0; CLASS_WRITE_WORDS];
+        for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+            *word = chunk.try_into().map_or(0, u64::from_le_bytes);
+        }
+        words
+    }
+
+    /// Reads an entry out of foreign bytes.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut start = Self::TEXTS;
+        let mut texts = Self::ROOM.iter().enumerate().map(|(number, room)| {
+            let len = usize::from(*bytes.get(16 + number)?).min(*room);
+            let text = bytes.get(start..start + len)?;
+            start += room;
+            Some(String::from_utf8_lossy(text).into_owned())
+        });
+        let [class, attribute, function, file] =
+            [texts.next()??, texts.next()??, texts.next()??, texts.next()??];
+        Some(Self {
+            count: u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?),
+            line: u32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?),
+            class,
+            attribute,
+            function,
+            file,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -413,5 +509,22 @@ mod tests {
         assert_eq!(Opcode::parse(&bytes(&words)), Some(opcode));
         words[1] = 0x1b1b_1b1b;
         assert_eq!(Opcode::parse(&bytes(&words)), None);
+    }
+
+    #[test]
+    fn a_class_write_comes_back_with_the_end_of_a_long_path() {
+        let write = ClassWrite {
+            count: 9,
+            line: 12,
+            class: "Order".into(),
+            attribute: "created".into(),
+            function: "Order.__init__".into(),
+            file: format!("/{}/shop.py", "x".repeat(200)),
+        };
+        let read = ClassWrite::parse(&bytes(&write.words())).unwrap();
+        assert_eq!((read.file.len(), read.file.ends_with("xx/shop.py")), (120, true));
+        assert_eq!(ClassWrite { file: write.file.clone(), ..read }, write);
+        assert!(ClassWrite::parse(&[255; CLASS_WRITE_WORDS * 8]).is_some());
+        assert_eq!(ClassWrite::parse(&[7; 20]), None);
     }
 }

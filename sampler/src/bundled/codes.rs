@@ -45,10 +45,16 @@ pub(crate) struct Code {
     pub(crate) first_line: u32,
     /// Address and number of its code units.
     pub(crate) units: (u64, usize),
+    /// Address of its counters, one for each unit.
+    pub(crate) counters: u64,
+    /// `co_flags`.
+    pub(crate) flags: u32,
+    /// Address and number of the names that its instructions use.
+    pub(crate) names: (u64, usize),
     lines: LineTable,
     /// The unit at which the instruction of each unit begins.
     starts: Vec<u32>,
-    function: Option<FunctionId>,
+    pub(crate) function: Option<FunctionId>,
     frames: FxHashMap<u32, FrameId>,
 }
 
@@ -74,6 +80,9 @@ impl Code {
             file: text(table.code_source_path)?,
             first_line,
             units,
+            counters: word(table.code_counters)?,
+            flags: object.u32_at(table.code_flags as usize)?,
+            names: (word(table.code_names)?, part(word(table.code_names_len)?)?),
             lines: LineTable::decode(LineTableFormat::Locations, &lines.ok()?, first_line),
             starts: starts(&bytes, opcodes),
             function: None,
@@ -93,6 +102,17 @@ impl Code {
     pub(crate) fn span(&self, lasti: u32, offset: u32) -> Span {
         // Before its first instruction a frame is at the line of its `def`.
         if lasti == 0 { Span::of_line(self.first_line) } else { self.lines.span(offset) }
+    }
+
+    /// The name of a number, if the code still has it.
+    pub(crate) fn name_at(&self, memory: &dyn Memory, table: &Table, number: usize) -> Option<String> {
+        let addr = self.names.0.checked_add(number as u64 * 8).filter(|_| number < self.names.1)?;
+        read_text(memory, table, memory.read_u64(addr).ok()?)
+    }
+
+    /// Where the instruction at a byte offset stands.
+    pub(crate) fn place(&self, offset: u32) -> Span {
+        self.lines.span(offset)
     }
 
     /// The function in the tables of a recording.
@@ -197,22 +217,26 @@ impl Codes {
         if changed { Err(Changed) } else { Ok(()) }
     }
 
-    /// The node of these frames, the leaf first, in the tables of a recording.
+    /// Names these frames, the leaf first, in the tables of a recording. `last` is the stack before, the
+    /// root first, and becomes this one.
     pub(crate) fn intern(
         &mut self,
         frames: &[Frame],
+        last: &mut Vec<(Frame, StackId)>,
         tables: &mut Tables,
-    ) -> Result<Option<StackId>, Changed> {
-        let mut stack = None;
-        for frame in frames.iter().rev() {
+    ) -> Result<(), Changed> {
+        let shared = frames.iter().rev().zip(last.iter()).take_while(|(frame, (known, _))| *frame == known);
+        let shared = shared.count();
+        last.truncate(shared);
+        for frame in frames.iter().rev().skip(shared) {
             let code = self.0.get_mut(&frame.code).ok_or(Changed)?;
             let id = code.frame(frame.lasti, tables).ok_or(Changed)?;
-            match tables.intern_stack(stack, id) {
-                Some(node) => stack = Some(node),
+            match tables.intern_stack(last.last().map(|(_, stack)| *stack), id) {
+                Some(node) => last.push((*frame, node)),
                 // The tree is full: what is there so far is true.
                 None => break,
             }
         }
-        Ok(stack)
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@
 
 mod codes;
 mod dump;
+mod evidence;
 mod sampler;
 mod stack;
 
@@ -72,7 +73,7 @@ impl BundledFound {
     /// What it calls itself. Not a version of CPython, so that nothing that holds for one is said of it.
     pub(crate) fn version(&self) -> String {
         let [patch, minor, major, ..] = self.table.rustpython.to_le_bytes();
-        format!("RustPython {major}.{minor}.{patch}")
+        format!("{} {major}.{minor}.{patch}", slowpath_profile::Process::BUNDLED)
     }
 
     /// It runs without a GIL.

@@ -6,6 +6,7 @@ use slowpath_profile::{
 use slowpath_runtime_layout::{Table, Thread, WORDS};
 
 use super::codes::Codes;
+use super::evidence::Watch;
 use super::stack::{Attempt, Frame, Plan};
 use super::{BundledFound, is_of, threads};
 use crate::identify::os_thread;
@@ -23,6 +24,8 @@ use crate::thread_track::{Asleep, Track};
 const TRIES: u32 = 24;
 /// Reads before it is given up, for frames that lie elsewhere than expected.
 const LESSONS: u32 = 64;
+/// Between two times that evidence is handed on.
+const NEWS_NS: u64 = 2_000_000_000;
 
 /// A process with the bundled runtime that is being sampled.
 #[derive(Debug)]
@@ -38,6 +41,9 @@ pub(crate) struct BundledSampler {
     single: Image,
     frames: Vec<Frame>,
     stopper: Option<Stopper>,
+    /// Looks at the state of hot code, if asked for.
+    watch: Option<Watch>,
+    handed_on_ns: u64,
     counters: Counters,
 }
 
@@ -47,8 +53,8 @@ struct Sampled {
     thread: Thread,
     track: Track,
     plan: Plan,
-    /// The frames that its last node stands for.
-    last: (Vec<Frame>, Option<StackId>),
+    /// Its last believed stack, the root first: what it shares with the next one has its nodes.
+    last: Vec<(Frame, StackId)>,
 }
 
 impl BundledSampler {
@@ -82,6 +88,8 @@ impl BundledSampler {
             single: Image::default(),
             frames: Vec::new(),
             stopper,
+            watch: options.advice.then(Watch::default),
+            handed_on_ns: 0,
             counters: Counters::default(),
         }
     }
@@ -129,7 +137,7 @@ impl BundledSampler {
             ThreadRef { addr: thread.top, interpreter: 0, thread_id: python_id, native_id: thread.native_id };
         let mut track = Track::new(who, 0, id, entry, os);
         track.wanted = options.threads.lets_through(&name, is_main);
-        Sampled { plan: Plan::new(thread.top), thread, track, last: (Vec::new(), None) }
+        Sampled { plan: Plan::new(thread.top), thread, track, last: Vec::new() }
     }
 
     /// Copies the table and the stacks of all threads that may have run since the last tick.
@@ -164,6 +172,11 @@ impl BundledSampler {
                     let seen = Asleep { state, stack, quality };
                     if state != ThreadState::Running && quality != Quality::Dropped {
                         track.falls_asleep(seen);
+                    }
+                    if let (ThreadState::Running, Some(watch), Some((leaf, _))) =
+                        (state, &mut self.watch, self.threads[number].last.last())
+                    {
+                        watch.observe(leaf.code);
                     }
                     seen
                 }
@@ -214,24 +227,25 @@ impl BundledSampler {
             }
             // The code may have gone with its frame while it was looked up.
             if codes.confirm(&found.memory, &found.table, &found.opcodes, frames).is_err() {
-                sampled.last.0.clear();
+                sampled.last.clear();
                 lessons += 1;
                 continue;
             }
-            if sampled.last.0 != *frames {
-                let Ok(stack) = codes.intern(frames, &mut recorder.tables) else {
-                    broken += 1;
-                    continue;
-                };
-                sampled.last.0.clone_from(frames);
-                sampled.last.1 = stack;
+            if codes.intern(frames, &mut sampled.last, &mut recorder.tables).is_err() {
+                broken += 1;
+                continue;
             }
             self.counters.retried += u64::from(broken);
             let quality = if broken == 0 { Quality::Clean } else { Quality::Retried };
-            return (sampled.last.1, quality);
+            return (sampled.last.last().map(|(_, stack)| *stack), quality);
         }
         self.counters.retried += u64::from(broken);
         (None, Quality::Dropped)
+    }
+
+    fn hand_on(&self, recorder: &mut Recorder) {
+        let evidence = self.watch.as_ref().and_then(|watch| watch.evidence(self.id));
+        evidence.into_iter().for_each(|evidence| recorder.evidence(evidence));
     }
 
     fn look(
@@ -253,8 +267,14 @@ impl BundledSampler {
             self.found.table = table;
             self.refresh(options, recorder)?;
             self.copy(now_ns)?;
+        } else {
+            self.found.table = table;
         }
         self.sample_all(now_ns, options, recorder);
+        let Self { found, watch, codes, .. } = self;
+        if let Some(watch) = watch {
+            watch.look(now_ns, &found.memory, &found.table, &found.opcodes, codes);
+        }
         Ok(())
     }
 }
@@ -306,5 +326,14 @@ impl SampledProcess for BundledSampler {
         looked
     }
 
-    fn close(&mut self, _: u64, _: &mut Recorder) {}
+    fn close(&mut self, now_ns: u64, recorder: &mut Recorder) {
+        if now_ns.saturating_sub(self.handed_on_ns) >= NEWS_NS {
+            self.handed_on_ns = now_ns;
+            self.hand_on(recorder);
+        }
+    }
+
+    fn end(&mut self, _: u64, recorder: &mut Recorder) {
+        self.hand_on(recorder);
+    }
 }

@@ -67,6 +67,11 @@ fn measure_code(vm: &VirtualMachine, memory: &OwnMemory, code: &Py<PyCode>, tabl
     if first != object.first_line_number.map_or(0, |it| it.get() as u32) {
         return None;
     }
+    table.code_flags = place(base, &object.flags) as u64;
+    let flags = memory.read(base + place(base, &object.flags)).map(u32::from_ne_bytes)?;
+    if flags != object.flags.bits() {
+        return None;
+    }
     for (field, offset) in
         [(&object.obj_name, &mut table.code_name), (&object.qualname, &mut table.code_qualname)]
     {

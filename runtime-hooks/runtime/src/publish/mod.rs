@@ -1,6 +1,7 @@
 //! Tells a reader outside where the threads are and how to read them.
 
 mod calibrate;
+mod class_writes;
 mod memory;
 mod opcodes;
 mod threads;
@@ -34,6 +35,8 @@ pub(crate) fn publish(vm: &VirtualMachine) {
         rustpython: 0x00_06_00,
         threads: THREADS.addr(),
         opcodes: opcodes::publish(),
+        class_writes: class_writes::WRITES.addr(),
+        dead_versions: class_writes::dead_versions(),
         ..table.unwrap_or_default()
     };
     for (word, value) in TABLE.iter().zip(table.words()) {
@@ -42,6 +45,7 @@ pub(crate) fn publish(vm: &VirtualMachine) {
     if state == READY {
         threads::register_current(vm);
         threads::follow(vm);
+        class_writes::follow(vm);
     }
     // Last: who sees it sees the rest.
     field(|table| &mut table.state).store(state, Ordering::Release);

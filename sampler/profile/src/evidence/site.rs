@@ -243,6 +243,10 @@ pub struct Site {
     pub versions: Vec<Seen<u32>>,
     /// Consecutive looks between which that tag changed.
     pub version_changes: u32,
+    /// Looks at which the type version in its cache was one that a write to a class had killed, by the
+    /// position of that write in [`super::ProcessEvidence::class_writes`]. The bundled runtime keeps such
+    /// a form for ever, so it misses each time.
+    pub stale: Vec<Seen<u32>>,
     /// Objects that it met, as far as locals or the cache led to them.
     pub operands: Vec<Operand>,
     /// Pairs of different objects that it met within microseconds, where it asks a local for an attribute.
