@@ -30,8 +30,8 @@ const SLOW: (&str, &str) = ("shop.py", include_str!("../../fixtures/programs/dem
 const FIXED: (&str, &str) = ("shop_fixed.py", include_str!("../../fixtures/programs/demo/shop_fixed.py"));
 
 /// Orders that are worked through while it is profiled, and when it is measured.
-const PROFILED: &str = "200000";
-const MEASURED: &str = "30000";
+const PROFILED: &str = "250000";
+const MEASURED: &str = "40000";
 /// Six runs each: [`slowpath_advisor::verify::LEAST_BLOCKS`].
 const BLOCKS: usize = 5;
 /// A run may take so long: it takes about a second.

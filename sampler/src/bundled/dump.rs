@@ -1,5 +1,7 @@
 //! One look at all threads of the bundled runtime.
 
+use std::time::Duration;
+
 use slowpath_profile::{Quality, ThreadState};
 use slowpath_runtime_layout::Thread;
 
@@ -15,6 +17,8 @@ use crate::read::image::Image;
 
 /// Reads of one stack before it is given up. A dump is worth more patience than a sample.
 const TRIES: u32 = 400;
+/// Between two reads.
+const NAP: Duration = Duration::from_micros(20);
 
 /// Everything of one process at one instant. Local variables are not read.
 pub(crate) fn dump(found: &mut BundledFound, options: DumpOptions) -> Result<Dump, AttachError> {
@@ -74,6 +78,7 @@ fn frames(found: &BundledFound, codes: &mut Codes, thread: &Thread, certain: boo
     let mut broken = 0;
     for _ in 0..TRIES {
         image.clear();
+        // Each read counts as a tick: there is nothing else to go by.
         plan.begin();
         plan.add_to(&mut image);
         if image.fill(&found.memory).is_err() {
@@ -81,7 +86,11 @@ fn frames(found: &BundledFound, codes: &mut Codes, thread: &Thread, certain: boo
         }
         match plan.read(&found.memory, &found.table, &image, certain, &mut frames) {
             Attempt::Learned => {}
-            Attempt::Broken => broken += 1,
+            Attempt::Broken => {
+                broken += 1;
+                // A thread that waits for our processor does not move while we look.
+                std::thread::sleep(NAP);
+            }
             Attempt::Stack => {
                 if codes.confirm(&found.memory, &found.table, &found.opcodes, &frames).is_ok() {
                     let quality = if broken == 0 { Quality::Clean } else { Quality::Retried };

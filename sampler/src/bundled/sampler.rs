@@ -1,5 +1,7 @@
 //! Samples a process with the bundled runtime.
 
+use std::time::Duration;
+
 use slowpath_profile::{
     Mode, Process, ProcessId, Quality, Sample, SampleFlags, StackId, Thread as Entry, ThreadId, ThreadState,
 };
@@ -24,6 +26,10 @@ use crate::thread_track::{Asleep, Track};
 const TRIES: u32 = 24;
 /// Reads before it is given up, for frames that lie elsewhere than expected.
 const LESSONS: u32 = 64;
+/// Reads in a row before the thread is given a moment to get on, and half of the first such moment. Each is
+/// twice as long as the one before.
+const EAGER: u32 = 4;
+const NAP: Duration = Duration::from_micros(8);
 /// Between two times that evidence is handed on.
 const NEWS_NS: u64 = 2_000_000_000;
 
@@ -221,6 +227,10 @@ impl BundledSampler {
                 }
                 Attempt::Broken => {
                     broken += 1;
+                    if broken % EAGER == 0 {
+                        // A thread that we have displaced from its processor does not move while we look.
+                        std::thread::sleep(NAP * (1 << (broken / EAGER).min(6)));
+                    }
                     continue;
                 }
                 Attempt::Stack => {}

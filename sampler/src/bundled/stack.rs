@@ -16,8 +16,8 @@ use crate::read::stack::MAX_FRAMES;
 const PAGE: u64 = 4096;
 /// Pages that are copied for one stack: more than [`MAX_FRAMES`] small frames fill.
 const MAX_PAGES: usize = 4096;
-/// Ticks in a row at which a chain must end at the same unknown frame for that to be the new root.
-const NEW_ROOT: u32 = 2;
+/// Ticks in a row at which a single unknown frame must be seen for it to be the new root.
+const NEW_ROOT: u32 = 4;
 
 /// A frame as it was copied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -153,20 +153,28 @@ impl Plan {
         start..start + self.runs
     }
 
+    /// Whether the chain is whole. Only the innermost frame can be on its way in or out, so a chain of
+    /// several frames is; one of a single frame is if that is the thread's outermost.
     fn ends_at_root(&mut self, frames: &[Frame]) -> bool {
         let Some(last) = frames.last() else { return true };
+        if frames.len() > 1 {
+            self.root = Some(last.addr);
+        }
         if self.root == Some(last.addr) {
             self.strange = (0, 0);
             return true;
         }
-        // Either a frame that is being entered or left, which passes, or the thread began anew.
+        // Either a frame that is being entered or left, or the thread began anew, which shows at every
+        // tick from now on. A frame that has not executed anything is being entered.
+        if last.lasti == 0 {
+            return false;
+        }
         if !self.strange_now {
             self.strange_now = true;
             let again = if self.strange.0 == last.addr { self.strange.1 } else { 0 };
             self.strange = (last.addr, again + 1);
         }
-        let known = self.root.is_none() && frames.len() > 1;
-        if self.strange.0 == last.addr && (known || self.strange.1 >= NEW_ROOT) {
+        if self.strange.0 == last.addr && self.strange.1 >= NEW_ROOT {
             self.root = Some(last.addr);
             return true;
         }

@@ -13,6 +13,9 @@ use slowpath_runtime_layout::{COOKIE, READY, REFUSED, Table, VERSION, WORDS};
 
 use threads::THREADS;
 
+/// `0` publishes nothing: for measuring what publishing costs.
+const SWITCH: &str = "SLOWPATH_PUBLISH";
+
 /// The published table. It is found by the name of its section, so it holds in a stripped binary too.
 // SAFETY: a section of its own holds this one item, whose words may be written at run time.
 #[expect(unsafe_code, reason = "a section of its own is how it is found")]
@@ -24,6 +27,9 @@ static TABLE: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
 ///
 /// Whatever goes wrong: the program runs as it would, and the table says that there is nothing to read.
 pub(crate) fn publish(vm: &VirtualMachine) {
+    if std::env::var_os(SWITCH).is_some_and(|value| value == "0") {
+        return;
+    }
     let table = calibrate::calibrate(vm);
     let state = if table.is_some() { READY } else { REFUSED };
     let table = Table {
