@@ -71,6 +71,10 @@ fn draft(context: &Context<'_>, class: &str) -> Option<Draft> {
     if count < MANY || charges.is_empty() {
         return None;
     }
+    let name = |write: &ClassWrite| format!("{}.{}", write.class, write.attribute);
+    let symbol = writes.first().map_or(String::new(), |write| name(write));
+    let diff =
+        [format!("-        {symbol} = …"), "+        counters.count = …   # an object of the module".into()];
     let mut draft = Draft {
         about: format!("class {class}"),
         title: format!("{class} is written while it is used: what was cached of it is void"),
@@ -78,7 +82,7 @@ fn draft(context: &Context<'_>, class: &str) -> Option<Draft> {
         applies: APPLIES.into(),
         fix: fix(
             "Keep what changes outside of the class.",
-            &["-        Order.created += 1", "+        counters.created += 1"],
+            &diff.each_ref().map(String::as_str),
             "Code that reads the attribute from the class must read it elsewhere.",
         ),
         ..Draft::default()

@@ -87,7 +87,7 @@ fn draft(context: &Context<'_>, (caller, offset): (FunctionId, u32), callees: Ca
         applies: APPLIES.into(),
         fix: fix(
             "Work through one class after the other, in a loop for each, or make them one class.",
-            &["-    for shape in shapes:", "+    for shape in circles:", "+    for shape in squares:"],
+            &["-    for it in mixed:", "+    for it in of_one_class:", "+    for it in of_another:"],
             "The order of the work changes.",
         ),
         ..Draft::default()
