@@ -8,7 +8,7 @@ use slowpath_profile::evidence::{
 };
 use slowpath_profile::ids::Id;
 use slowpath_profile::{FunctionId, ProcessId};
-use slowpath_runtime_layout::{CLASS_WRITE_WORDS, DEAD_VERSIONS, Table};
+use slowpath_runtime_layout::{CLASS_WRITE_WORDS, DEAD_VERSIONS, Opcode, Table};
 
 use super::codes::{Code, Codes, Opcodes};
 use crate::process::memory::{Bytes, Memory};
@@ -134,35 +134,23 @@ impl Watch {
             let (opcode, arg) = (opcodes.get(op), extended | usize::from(arg));
             let base = &opcodes.get(opcode.base).name;
             extended = if base == "EXTENDED_ARG" { (arg << 8) & 0xff_ffff } else { 0 };
-            let (offset, next) = (unit as u32 * 2, unit + 1 + usize::from(opcode.caches));
             if let Some(family) = family(base) {
-                if !known.sites.contains_key(&offset) {
-                    if self.sites >= MAX_SITES {
-                        return;
-                    }
-                    self.sites += 1;
+                let offset = unit as u32 * 2;
+                let is_new = !known.sites.contains_key(&offset);
+                if is_new && self.sites >= MAX_SITES {
+                    return;
+                }
+                self.sites += usize::from(is_new);
+                let site = known.sites.entry(offset).or_insert_with(|| {
                     let name = name_of(family, arg).and_then(|at| code.name_at(memory, table, at));
                     let (span, name) = (code.place(offset), name.unwrap_or_default());
-                    known.sites.insert(offset, Site { offset, span, family, name, ..Site::default() });
-                }
-                let Some(site) = known.sites.get_mut(&offset) else { return };
+                    Site { offset, span, family, name, ..Site::default() }
+                });
                 let counter = counters.u16_at((unit + 1) * 2).unwrap_or(0);
-                let is_special = opcode.base != op;
-                let state = state(is_special, opcode.caches, counter);
-                site.looks += 1;
-                site.states.add(state);
-                site.counter.backoff =
-                    site.counter.backoff.max((counter & BACKOFF) as u8 * u8::from(!is_special));
-                count(&mut site.forms, opcode.name.clone());
-                if is_special && caches_version(family, &opcode.name) {
-                    let version = units.u32_at((unit + 2) * 2).unwrap_or(0);
-                    count(&mut site.versions, version);
-                    if let Some(write) = self.dead.get(&version) {
-                        count(&mut site.stale, *write);
-                    }
-                }
+                let version = units.u32_at((unit + 2) * 2).unwrap_or(0);
+                note(site, opcode, opcode.base != op, counter, version, &self.dead);
             }
-            unit = next;
+            unit += 1 + usize::from(opcode.caches);
         }
     }
 
@@ -191,6 +179,29 @@ impl Watch {
         code.sort_by_key(|code| (std::cmp::Reverse(code.looks), code.function.index()));
         let class_writes = self.writes.clone();
         Some(ProcessEvidence { process, looks: self.looks, code, class_writes, ..ProcessEvidence::default() })
+    }
+}
+
+/// Adds one look at a site. `version` is what stands where some forms keep the version of a type.
+fn note(
+    site: &mut Site,
+    opcode: &Opcode,
+    is_special: bool,
+    counter: u16,
+    version: u32,
+    dead: &FxHashMap<u32, u32>,
+) {
+    site.looks += 1;
+    site.states.add(state(is_special, opcode.caches, counter));
+    if !is_special {
+        site.counter.backoff = site.counter.backoff.max((counter & BACKOFF) as u8);
+    }
+    count(&mut site.forms, opcode.name.clone());
+    if is_special && caches_version(site.family, &opcode.name) {
+        count(&mut site.versions, version);
+        if let Some(write) = dead.get(&version) {
+            count(&mut site.stale, *write);
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 //! the link *before* it takes the frame back. So a chain that was caught in between ends at a frame that
 //! is not the thread's outermost one. Whatever else may change while the kernel copies is seen by copying
 //! everything twice: a chain that is the same in both copies, with the published top before, between and
-//! behind them, was the stack at the moment between the copies.
+//! behind them, was the stack at the moment between the copies. Of a deep stack only the inner end is copied
+//! twice: what lies further out cannot change as long as that stands.
 
 use rustc_hash::FxHashMap;
 use slowpath_runtime_layout::Table;
@@ -14,6 +15,8 @@ use crate::read::image::Image;
 use crate::read::stack::MAX_FRAMES;
 
 const PAGE: u64 = 4096;
+/// Pages that are copied twice; of a deeper stack those of the frames nearest to the leaf.
+const TWICE: usize = 16;
 /// Pages that are copied for one stack: more than [`MAX_FRAMES`] small frames fill.
 const MAX_PAGES: usize = 4096;
 /// Ticks in a row at which a single unknown frame must be seen for it to be the new root.
@@ -66,10 +69,12 @@ pub(crate) struct Plan {
     top: u64,
     /// Pages that frames were seen in, in order.
     pages: Vec<u64>,
+    /// Those of them that hold the inner end of a deep stack, in order; empty where all are copied twice.
+    inner: Vec<u64>,
     /// Number of the first range in the image.
     first: usize,
-    /// Ranges of one copy.
-    runs: usize,
+    /// Ranges of each copy.
+    runs: [usize; 2],
     /// The outermost frame.
     root: Option<u64>,
     /// Another one, and at how many ticks it was seen.
@@ -80,18 +85,28 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(top: u64) -> Self {
-        Self { top, pages: Vec::new(), first: 0, runs: 0, root: None, strange: (0, 0), strange_now: false }
+        Self {
+            top,
+            pages: Vec::new(),
+            inner: Vec::new(),
+            first: 0,
+            runs: [0; 2],
+            root: None,
+            strange: (0, 0),
+            strange_now: false,
+        }
     }
 
     /// Adds what a read of this stack needs, in the order that makes it checkable.
     pub(crate) fn add_to(&mut self, image: &mut Image) {
-        let runs = runs(&self.pages);
         self.first = image.len();
-        self.runs = runs.len();
-        for _ in 0..2 {
+        let again = if self.inner.is_empty() { &self.pages } else { &self.inner };
+        for (pages, count) in [&self.pages, again].into_iter().zip(&mut self.runs) {
             image.add(Range::new(self.top, 8));
-            runs.iter().for_each(|run| {
-                image.add(*run);
+            let runs = runs(pages);
+            *count = runs.len();
+            runs.into_iter().for_each(|run| {
+                image.add(run);
             });
         }
         image.add(Range::new(self.top, 8));
@@ -112,8 +127,9 @@ impl Plan {
         frames: &mut Vec<Frame>,
     ) -> Attempt {
         frames.clear();
-        let tops = [0, 1, 2]
-            .map(|copy| image.range(self.first + copy * (self.runs + 1)).and_then(|it| it.u64_at(0)));
+        let [first, second] = [self.copy(0), self.copy(1)];
+        let tops = [first.start - 1, second.start - 1, second.end];
+        let tops = tops.map(|number| image.range(number).and_then(|it| it.u64_at(0)));
         let [Some(top), Some(between), Some(behind)] = tops else {
             // A page that is no longer there ends the copy.
             self.forget(image);
@@ -122,35 +138,65 @@ impl Plan {
         if top != between || between != behind {
             return Attempt::Broken;
         }
-        let copies = [self.copy(0), self.copy(1)];
         let mut addr = top;
         while addr != 0 {
             let decode = |copy: &std::ops::Range<usize>| {
                 let bytes = image.at(copy.clone(), addr, table.frame_size as usize)?;
                 Frame::decode(table, addr, bytes)
             };
-            let [Some(first), Some(second)] = copies.each_ref().map(decode) else {
-                return self.learn(memory, table, addr);
-            };
-            // A caller waits where it called; the leaf goes on all the time.
-            let waits = frames.is_empty() || first.lasti == second.lasti;
-            if !first.is_same_call(&second) || !waits || frames.len() >= MAX_FRAMES {
+            let Some(frame) = decode(&first) else { return self.learn(memory, table, addr) };
+            match decode(&second) {
+                // A caller waits where it called; the leaf goes on all the time.
+                Some(again)
+                    if frame.is_same_call(&again) && (frames.is_empty() || frame.lasti == again.lasti) => {}
+                // The inner end is elsewhere now, or there is none.
+                None if self.inner.is_empty() || frames.is_empty() => return self.narrow(frames, table),
+                // Further out than what was copied twice.
+                None => {}
+                Some(_) => return Attempt::Broken,
+            }
+            if frames.len() >= MAX_FRAMES {
                 return Attempt::Broken;
             }
-            frames.push(first);
-            addr = first.previous;
+            frames.push(frame);
+            addr = frame.previous;
         }
         if !certain && !self.ends_at_root(frames) {
             return Attempt::Broken;
         }
         self.prune(frames, table);
+        if self.pages.len() > TWICE && !self.is_inner(frames) {
+            return self.narrow(frames, table);
+        }
         Attempt::Stack
     }
 
-    /// Numbers of the ranges of a copy.
+    /// Numbers of the ranges of a copy. Before each of them, and behind the last, is the top.
     fn copy(&self, number: usize) -> std::ops::Range<usize> {
-        let start = self.first + number * (self.runs + 1) + 1;
-        start..start + self.runs
+        let start = self.first + 1 + if number == 0 { 0 } else { self.runs[0] + 1 };
+        start..start + self.runs[number]
+    }
+
+    /// Whether what is copied twice is the inner end of this stack.
+    fn is_inner(&self, frames: &[Frame]) -> bool {
+        let page = frames.first().map(|frame| frame.addr & !(PAGE - 1));
+        page.is_some_and(|page| self.inner.binary_search(&page).is_ok())
+    }
+
+    /// Chooses what is copied twice from now on: the pages of the frames nearest to the leaf.
+    fn narrow(&mut self, frames: &[Frame], table: &Table) -> Attempt {
+        let mut inner: Vec<u64> = Vec::new();
+        for page in frames.iter().flat_map(|frame| pages_of(frame.addr, table.frame_size)) {
+            if !inner.contains(&page) {
+                inner.push(page);
+            }
+            if inner.len() >= TWICE {
+                break;
+            }
+        }
+        inner.sort_unstable();
+        self.inner = if self.pages.len() > TWICE { inner } else { Vec::new() };
+        Attempt::Learned
     }
 
     /// Whether the chain is whole. Only the innermost frame can be on its way in or out, so a chain of
@@ -218,10 +264,10 @@ impl Plan {
 
     /// Gives up the pages of the range that could not be copied.
     fn forget(&mut self, image: &Image) {
-        let unread = image.first_unread().unwrap_or(usize::MAX);
+        self.inner.clear();
         let runs = runs(&self.pages);
-        let run = unread.checked_sub(self.first + 1).and_then(|at| runs.get(at % (self.runs + 1)));
-        match run {
+        let unread = image.first_unread().and_then(|at| at.checked_sub(self.first + 1));
+        match unread.and_then(|at| runs.get(at)) {
             Some(run) => self.pages.retain(|page| !run.contains(*page, 1)),
             None => self.pages.clear(),
         }
@@ -239,6 +285,7 @@ impl Plan {
         used.dedup();
         if self.pages.len() > used.len() * 4 {
             self.pages = used;
+            self.inner.clear();
         }
     }
 }

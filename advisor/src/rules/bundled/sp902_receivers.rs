@@ -129,6 +129,7 @@ fn site_at(code: &CodeEvidence, offset: u32) -> Option<&Site> {
 
 /// The method whose call is at `offset`: the last one that was looked up on the way there.
 fn method_before(code: &CodeEvidence, offset: u32) -> Option<&Site> {
-    let before = code.sites.iter().filter(|site| site.offset < offset && site.family == OpFamily::LoadAttr);
-    before.filter(|site| site.form().contains("METHOD")).next_back()
+    let mut before =
+        code.sites.iter().filter(|site| site.offset < offset && site.family == OpFamily::LoadAttr);
+    before.rfind(|site| site.form().contains("METHOD"))
 }
