@@ -12,7 +12,7 @@ use crate::weight::Extent;
 
 pub(in crate::rules) const RULE: Rule = Rule {
     code: "SP904",
-    name: "a wrapper with *args and **kwargs on a hot path (bundled runtime)",
+    name: "a wrapper with *args, **kwargs (bundled runtime)",
     page: Page {
         plain: "A function that takes anything and passes it on packs all arguments into a tuple and a dict and \
                 unpacks them again at each call.",
