@@ -253,7 +253,9 @@ fn not_taken(pid: u32, error: &RemoteExecError) -> Failure {
         RemoteExecError::Busy => format!("try again: slowpath attach --exact {pid}"),
         RemoteExecError::Unwritable(_) => format!("sudo slowpath attach --exact {pid}"),
         RemoteExecError::PathTooLong(_) => "name a shorter directory: TMPDIR=/tmp slowpath …".into(),
-        RemoteExecError::Unreadable => format!("leave --exact out: slowpath attach {pid}"),
+        RemoteExecError::Unreadable | RemoteExecError::Bundled => {
+            format!("leave --exact out: slowpath attach {pid}")
+        }
     };
     let mut failure = declined(pid, error.to_string(), fix);
     if matches!(error, RemoteExecError::Unwritable(_)) {

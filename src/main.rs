@@ -24,13 +24,22 @@ mod outputs;
 mod program;
 mod progress;
 mod recording;
+mod runtime;
 mod signals;
 mod sources;
 
 fn main() -> ExitCode {
-    let cli = args::Cli::parse();
-    let style = output::text::Style::of_stderr(cli.global);
-    match commands::execute(cli) {
+    let (result, style) = match commands::python::wanted(std::env::args_os()) {
+        Some(args) => {
+            (commands::python::execute(&args), output::text::Style::of_stderr(args::Global::default()))
+        }
+        None => {
+            let cli = args::Cli::parse();
+            let style = output::text::Style::of_stderr(cli.global);
+            (commands::execute(cli), style)
+        }
+    };
+    match result {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             output::tell(&failure.render(style));

@@ -81,6 +81,9 @@ fn judge_all(
 }
 
 fn judge(context: &Context<'_>, rule: &Rule, merger: &mut Merger) -> RuleVerdict {
+    if context.target.bundled && !rules::bundled::is_one(rule) {
+        return outcome(rule, VerdictKind::NotApplicable, "it is about CPython");
+    }
     if let Err(reason) = (rule.holds)(context.target) {
         return outcome(rule, VerdictKind::NotApplicable, reason);
     }

@@ -14,6 +14,9 @@ pub struct Target {
     pub debug: bool,
     /// `Py_GIL_DISABLED`.
     pub free_threaded: bool,
+    /// No CPython at all but the runtime that comes with slowpath: its version is `(0, 0)`, and of all rules
+    /// only its own hold.
+    pub bundled: bool,
 }
 
 impl Target {
@@ -28,6 +31,7 @@ impl Target {
             jit: process.build.jit || evidence.runtime.jit.is_on,
             debug: process.build.debug,
             free_threaded: process.build.free_threaded,
+            bundled: process.is_bundled(),
         }
     }
 
@@ -48,6 +52,9 @@ impl Target {
 
     /// `CPython 3.14 with the JIT`.
     pub fn name(self) -> String {
+        if self.bundled {
+            return "the bundled runtime".into();
+        }
         let (major, minor) = self.version;
         format!("CPython {major}.{minor}{}", if self.jit { " with the JIT" } else { "" })
     }
@@ -68,6 +75,9 @@ mod tests {
         let target = Target::of(&process, &ProcessEvidence::default());
         assert_eq!((target.version, target.jit), ((3, 13), false));
         assert!(target.since(13) && target.until(13) && !target.since(14));
+        let process = Process { python: "RustPython 0.6.0".into(), ..Process::default() };
+        let target = Target::of(&process, &ProcessEvidence::default());
+        assert_eq!((target.version, target.bundled, target.since(8)), ((0, 0), true, false));
         assert_eq!(parse("3"), None);
         assert_eq!(parse("3.999.1"), None);
     }

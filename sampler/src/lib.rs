@@ -12,6 +12,7 @@
 //!   system calls; every pointer chase is bounded and ends in a partial result, not in a panic;
 //! - nothing pauses the target and nothing is written to it, unless asked by name ([`remote_exec`]).
 
+mod bundled;
 pub mod dump;
 pub mod durations;
 mod heads;

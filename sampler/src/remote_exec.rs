@@ -26,6 +26,9 @@ pub enum RemoteExecError {
     /// Before 3.14 there is no such protocol.
     #[error("Python {0} takes no scripts from outside; 3.14 was the first to")]
     TooOld(String),
+    /// The bundled runtime has no such protocol, and tells of writes to classes without it.
+    #[error("the bundled runtime takes no scripts from outside")]
+    Bundled,
     /// `-X disable-remote-debug`, `PYTHON_DISABLE_REMOTE_DEBUG`, or built without.
     #[error("remote debugging is switched off in it")]
     Disabled,

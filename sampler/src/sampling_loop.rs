@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use slowpath_profile::{ProcessId, Stats};
 
+use crate::bundled::BundledSampler;
 use crate::durations::Durations;
 use crate::legacy_sampler::LegacySampler;
 use crate::options::SampleOptions;
@@ -284,6 +285,9 @@ fn begin(
     match found {
         Found::Current(found) => {
             Box::new(ProcessSampler::new(*found, parent, now_ns, files.clone(), options, recorder))
+        }
+        Found::Bundled(found) => {
+            Box::new(BundledSampler::new(*found, parent, now_ns, files.clone(), options, recorder))
         }
         Found::Legacy(found) => Box::new(LegacySampler::new(*found, parent, now_ns, recorder)),
     }

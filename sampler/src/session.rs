@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use slowpath_profile::{Batch, BuildFlags, Meta, Stats};
 
+use crate::bundled::BundledFound;
 use crate::dump::{Dump, DumpOptions};
 use crate::layout::{layout_for, published_len};
 use crate::legacy_sampler::LegacyFound;
@@ -126,6 +127,8 @@ pub(crate) enum Found {
     Current(Box<CurrentFound>),
     /// Older.
     Legacy(Box<LegacyFound>),
+    /// The runtime that comes with slowpath.
+    Bundled(Box<BundledFound>),
 }
 
 impl Found {
@@ -133,6 +136,7 @@ impl Found {
         match self {
             Self::Current(found) => found.pid,
             Self::Legacy(found) => found.pid,
+            Self::Bundled(found) => found.pid,
         }
     }
 
@@ -140,6 +144,7 @@ impl Found {
         match self {
             Self::Current(found) => found.layout.version.to_string(),
             Self::Legacy(found) => found.process.version(),
+            Self::Bundled(found) => found.version(),
         }
     }
 }
@@ -180,6 +185,7 @@ impl Target {
     pub fn interpreter(&self) -> &str {
         match &self.found {
             Found::Current(found) => &found.binary.identity,
+            Found::Bundled(found) => &found.identity,
             Found::Legacy(_) => "",
         }
     }
@@ -188,6 +194,7 @@ impl Target {
     pub fn build(&self) -> BuildFlags {
         match &self.found {
             Found::Current(found) => found.build,
+            Found::Bundled(found) => found.build(),
             Found::Legacy(_) => BuildFlags::default(),
         }
     }
@@ -197,6 +204,7 @@ impl Target {
         match &self.found {
             Found::Current(found) => &found.command,
             Found::Legacy(found) => &found.command,
+            Found::Bundled(found) => &found.command,
         }
     }
 
@@ -210,6 +218,7 @@ impl Target {
         match &mut self.found {
             Found::Current(found) => crate::snapshot::take(found, options),
             Found::Legacy(found) => crate::legacy_sampler::dump(found),
+            Found::Bundled(found) => crate::bundled::dump(found, options),
         }
     }
 
@@ -218,23 +227,25 @@ impl Target {
         match &self.found {
             Found::Current(found) => remote_exec::hand_over(found, script),
             Found::Legacy(found) => Err(RemoteExecError::TooOld(found.process.version())),
+            Found::Bundled(_) => Err(RemoteExecError::Bundled),
         }
     }
 
-    /// For measuring: sample by sample. `None` for Python older than 3.8.
+    /// For measuring: sample by sample. `None` for Python older than 3.8 and the bundled runtime.
     pub fn probe(self) -> Option<Probe> {
         match self.found {
             Found::Current(found) => Some(Probe::new(*found)),
-            Found::Legacy(_) => None,
+            Found::Legacy(_) | Found::Bundled(_) => None,
         }
     }
 
     /// Keeps the memory that a dump reads, so that it can be read again without the process: for bug
-    /// reports and for tests that need no interpreter. `None` for Python older than 3.8.
+    /// reports and for tests that need no interpreter. `None` for Python older than 3.8 and the bundled
+    /// runtime.
     pub fn record_memory(self, options: DumpOptions) -> Option<Result<RecordedMemory, MemoryError>> {
         match self.found {
             Found::Current(found) => Some(crate::snapshot::record(*found, options)),
-            Found::Legacy(_) => None,
+            Found::Legacy(_) | Found::Bundled(_) => None,
         }
     }
 
@@ -279,7 +290,15 @@ fn command_line(pid: u32) -> String {
 /// Finds the interpreter of a process and its layout.
 pub(crate) fn find(pid: u32) -> Result<Found, AttachError> {
     let memory = LiveMemory::open(pid);
-    let interpreter = find_interpreter(pid, &memory)?;
+    let interpreter = match find_interpreter(pid, &memory) {
+        Ok(interpreter) => interpreter,
+        // The one Python without CPython in it.
+        Err(error @ AttachError::NotPython { .. }) => {
+            let bundled = BundledFound::find(pid, command_line(pid)).ok_or(error)?;
+            return bundled.map(|found| Found::Bundled(Box::new(found)));
+        }
+        Err(error) => return Err(error),
+    };
     if interpreter.is_legacy() {
         let process = LegacyProcess::attach(pid)?;
         return Ok(Found::Legacy(Box::new(LegacyFound { pid, process, command: command_line(pid) })));

@@ -10,12 +10,14 @@ mod attach;
 mod calibrate;
 mod check;
 mod completions;
+mod demo;
 mod diff;
 pub(crate) mod doctor;
 mod dump;
 mod explain;
 mod live;
 mod man;
+pub(crate) mod python;
 mod record;
 mod report;
 pub(crate) mod run;
@@ -42,6 +44,8 @@ pub(crate) fn execute(cli: Cli) -> Result<u8, Failure> {
         Command::Dump(args) => dump::execute(&args, global),
         Command::Report(args) => report::execute(args, global),
         Command::Diff(args) => diff::execute(&args, global),
+        Command::Python { args } => python::execute(&args),
+        Command::Demo(args) => demo::execute(&args, global),
         Command::Doctor(args) => doctor::execute(&args, global),
         Command::Completions { shell } => completions::execute(shell),
         Command::Man { directory } => man::execute(directory.as_deref()),

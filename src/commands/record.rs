@@ -52,10 +52,10 @@ impl Show {
 
 /// A recording that is over.
 pub(super) struct Recorded {
-    source: file::Recording,
+    pub(super) source: file::Recording,
     pub(super) stats: Stats,
     /// The output that holds the recording itself.
-    kept: Option<Written>,
+    pub(super) kept: Option<Written>,
     warnings: Vec<String>,
     /// Where the texts of its source are.
     pub(super) sources: Sources,

@@ -3,7 +3,7 @@
 mod copy;
 mod finding;
 mod measure;
-mod runs;
+pub(super) mod runs;
 mod sides;
 
 use std::fs;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use slowpath_profile::meta::interpreter_name;
 use slowpath_profile::{Quality, Span, ThreadState};
 use slowpath_sampler::dump::{Dump, FrameDump, InterpreterDump, ThreadDump};
 
@@ -11,8 +12,9 @@ use super::text::{Style, columns, cut_end, escaped, seconds, thousands};
 
 /// All threads, one block each.
 pub(crate) fn render(dump: &Dump, opcodes: bool, style: Style) -> String {
-    let (python, build) = (escaped(&dump.python), flags(dump.build));
-    let head = format!("CPython {python}{build}, pid {}: {}", dump.pid, escaped(&dump.command));
+    let python = interpreter_name(&dump.python);
+    let (python, build) = (escaped(&python), flags(dump.build));
+    let head = format!("{python}{build}, pid {}: {}", dump.pid, escaped(&dump.command));
     let mut out = format!("{}\n", style.strong(&cut_end(&head, style.width)));
     for interpreter in &dump.interpreters {
         if dump.interpreters.len() > 1 || interpreter.gc_collecting {

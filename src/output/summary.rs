@@ -34,8 +34,8 @@ fn target(out: &mut String, source: &dyn Source, style: Style) {
     const SHOWN: usize = 4;
     for process in source.processes().iter().take(SHOWN) {
         let line = format!(
-            "CPython {}{}{}, pid {}: {}",
-            escaped(&process.python),
+            "{}{}{}, pid {}: {}",
+            escaped(&process.interpreter_name()),
             flags(process.build),
             if is_stacks_only(&process.python) { ", stacks only" } else { "" },
             process.pid,

@@ -15,8 +15,8 @@ use crate::gate::{Decision, Outcome, State};
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     let shown: Vec<_> = report.shown().collect();
     writeln!(out, "## slowpath: {}\n", text(&verdict(report, shown.len())))?;
-    let python = report.findings.python.join(", ");
-    let base = format!("CPython {python}, {}", counted(report.findings.samples, "sample"));
+    let python = slowpath_profile::meta::interpreter_name(&report.findings.python.join(", "));
+    let base = format!("{python}, {}", counted(report.findings.samples, "sample"));
     writeln!(out, "{}\n", text(&base))?;
     if !shown.is_empty() {
         writeln!(out, "| | finding | saves | 90 % interval | evidence | where |")?;

@@ -6,6 +6,7 @@
 
 use crate::rule::Rule;
 
+pub(crate) mod bundled;
 mod common;
 mod idiom;
 mod sp001_tools;
@@ -55,7 +56,7 @@ pub fn find(code: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.code.eq_ignore_ascii_case(code))
 }
 
-const RULES: [Rule; 36] = [
+const RULES: [Rule; 40] = [
     sp001_tools::RULE,
     sp002_handicap::RULE,
     sp301_out_of_versions::RULE,
@@ -92,6 +93,10 @@ const RULES: [Rule; 36] = [
     sp702_gil::RULE,
     sp703_event_loop::RULE,
     sp801_numeric::RULE,
+    bundled::sp901_stale::RULE,
+    bundled::sp902_receivers::RULE,
+    bundled::sp903_hooks::RULE,
+    bundled::sp904_pass_through::RULE,
 ];
 
 #[cfg(test)]

@@ -68,6 +68,27 @@ pub struct Process {
     pub start_ns: u64,
 }
 
+impl Process {
+    /// What the version of the bundled runtime begins with. It is no version of CPython, and nothing that
+    /// holds for CPython is said of it.
+    pub const BUNDLED: &str = "RustPython";
+
+    /// Whether it runs the runtime that comes with slowpath.
+    pub fn is_bundled(&self) -> bool {
+        self.python.starts_with(Self::BUNDLED)
+    }
+
+    /// Implementation and version, as in `CPython 3.14.2`.
+    pub fn interpreter_name(&self) -> String {
+        interpreter_name(&self.python)
+    }
+}
+
+/// Implementation and version, as in `CPython 3.14.2`, out of a version as [`Process::python`] has it.
+pub fn interpreter_name(python: &str) -> String {
+    if python.starts_with(Process::BUNDLED) { python.to_owned() } else { format!("CPython {python}") }
+}
+
 /// A thread of a profiled process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -71,6 +71,21 @@ pub fn find_interpreter(pid: u32, memory: &dyn Memory) -> Result<Interpreter, At
     find(pid, memory, &[Opened::Program, Opened::Mapped, Opened::Path, Opened::Memory])
 }
 
+/// Finds the bundled runtime: the address of what it publishes, and by what this build is known again.
+/// It is always the program itself.
+pub fn find_bundled(pid: u32, memory: &dyn Memory) -> Option<(u64, String)> {
+    let maps = mappings(pid).ok()?;
+    let candidates = candidates(pid, &maps);
+    let candidate = candidates.first().filter(|candidate| candidate.program)?;
+    let ways = [Opened::Program, Opened::Mapped, Opened::Path];
+    let (binary, file) =
+        sources(pid, memory, candidate, &ways).find_map(|(file, _)| Some((Binary::parse(&*file)?, file)))?;
+    let first = candidate.mappings[0];
+    let bias = binary.bias(first.start, first.offset)?;
+    let identity = super::build_id::identity(&*file).unwrap_or_default();
+    Some((binary.bundled_section?.wrapping_add(bias), identity))
+}
+
 /// Finds it without opening any of its files, as where they are deleted and the caller is not root.
 pub fn find_interpreter_in_memory(pid: u32, memory: &dyn Memory) -> Result<Interpreter, AttachError> {
     find(pid, memory, &[Opened::Memory])

@@ -21,18 +21,18 @@ const LINE_BYTES: usize = 120;
 
 /// A run that came to its end.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(in crate::commands) struct Run {
     cpu_s: f64,
     wall_s: f64,
     /// As a shell would name it.
-    pub(super) code: i32,
+    pub(in crate::commands) code: i32,
     output: File,
     errors: File,
 }
 
 /// How a run went.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(in crate::commands) enum Outcome {
     /// It came to its end.
     Ended(Run),
     /// It took longer than it may, and was ended.
@@ -43,7 +43,11 @@ pub(super) enum Outcome {
 
 /// Runs `command` to its end, with nothing on its standard input. What it prints goes into files without
 /// names: a pipe would make its time depend on how fast we read.
-pub(super) fn run(command: &mut Command, limit: Duration, stop: &StopFlag) -> Result<Outcome, Failure> {
+pub(in crate::commands) fn run(
+    command: &mut Command,
+    limit: Duration,
+    stop: &StopFlag,
+) -> Result<Outcome, Failure> {
     let (output, errors) = (scratch_file()?, scratch_file()?);
     let stream = |file: &File| file.try_clone().map(Stdio::from).map_err(|error| no_scratch(&error));
     command.stdin(Stdio::null()).stdout(stream(&output)?).stderr(stream(&errors)?);
@@ -81,7 +85,7 @@ fn cpu_of_children_s() -> f64 {
 
 impl Run {
     /// What it took in seconds.
-    pub(super) fn seconds(&self, clock: Clock) -> f64 {
+    pub(in crate::commands) fn seconds(&self, clock: Clock) -> f64 {
         match clock {
             Clock::Cpu => self.cpu_s,
             Clock::Wall => self.wall_s,
@@ -89,12 +93,12 @@ impl Run {
     }
 
     /// How long it took by the clock on the wall.
-    pub(super) fn wall(&self) -> Duration {
+    pub(in crate::commands) fn wall(&self) -> Duration {
         Duration::from_secs_f64(self.wall_s)
     }
 
     /// The last line that it wrote to standard error.
-    pub(super) fn last_words(&mut self) -> String {
+    pub(in crate::commands) fn last_words(&mut self) -> String {
         let read = || -> io::Result<String> {
             let length = self.errors.seek(SeekFrom::End(0))?;
             self.errors.seek(SeekFrom::Start(length.saturating_sub(LAST_WORDS_BYTES)))?;
@@ -108,7 +112,10 @@ impl Run {
     }
 
     /// The first line in which the two outputs differ.
-    pub(super) fn difference(&mut self, other: &mut Self) -> Result<Option<Difference>, Failure> {
+    pub(in crate::commands) fn difference(
+        &mut self,
+        other: &mut Self,
+    ) -> Result<Option<Difference>, Failure> {
         difference(&mut self.output, &mut other.output).map_err(|error| {
             let why = reason(&error);
             Failure::new(
@@ -123,13 +130,13 @@ impl Run {
 
 /// Where two outputs part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Difference {
+pub(in crate::commands) struct Difference {
     /// Line, from 1.
-    pub(super) line: u64,
+    pub(in crate::commands) line: u64,
     /// What one has there, cut.
-    pub(super) one: String,
+    pub(in crate::commands) one: String,
     /// What the other has there, cut.
-    pub(super) other: String,
+    pub(in crate::commands) other: String,
 }
 
 fn difference(one: &mut File, other: &mut File) -> io::Result<Option<Difference>> {

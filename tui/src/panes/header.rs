@@ -63,7 +63,7 @@ fn target(app: &App) -> String {
         Mode::Cpu => "CPU time",
         Mode::Gil => "GIL holders",
     };
-    let python = format!("CPython {}{}", safe(app.theme, &process.python), flags(process.build));
+    let python = format!("{}{}", safe(app.theme, &process.interpreter_name()), flags(process.build));
     let pid = process.pid;
     let command = short(&process.command);
     format!("{python}  {mode}  pid {pid}{more}: {}", safe(app.theme, command))

@@ -14,6 +14,7 @@
 //! - every list is bounded by whoever fills it, and says so where something was left out;
 //! - written out, a field that has its default is left out: recordings stay small.
 
+mod class_write;
 mod code;
 mod exact;
 mod namespace;
@@ -22,6 +23,7 @@ mod runtime;
 mod site;
 mod writer;
 
+pub use class_write::ClassWrite;
 pub use code::CodeEvidence;
 pub use exact::{ExactFacts, HookState, Import, Write, WriteKind, WrittenKind};
 pub use namespace::{KeyChange, KeyEvent, KeysFacts, KeysKind, Namespace};
@@ -98,6 +100,8 @@ pub struct ProcessEvidence {
     pub namespaces: Vec<Namespace>,
     /// Instructions anywhere in the program that store to names that matter here.
     pub stores: Vec<Store>,
+    /// Writes to classes that the bundled runtime counted: exact, and facts of that runtime.
+    pub class_writes: Vec<ClassWrite>,
     /// Code objects that were searched for such stores; 0: none was.
     pub searched: u32,
     /// What hooks inside of the process saw, if they were asked for.

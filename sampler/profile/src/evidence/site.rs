@@ -257,6 +257,10 @@ pub struct Site {
     pub given_up: u32,
     /// The first of those.
     pub losses: Vec<Loss>,
+    /// Looks at which the type version in its cache was one that a write to a class had killed, by the
+    /// position of that write in [`super::ProcessEvidence::class_writes`]. The bundled runtime keeps such
+    /// a form for ever, so it misses each time.
+    pub stale: Vec<Seen<u32>>,
     /// Objects that it met, as far as locals or the cache led to them.
     pub operands: Vec<Operand>,
     /// Pairs of different objects that it met within microseconds, where it asks a local for an attribute.

@@ -123,7 +123,7 @@ fn target(processes: &[Process], title: &str) -> Vec<String> {
     if processes.len() > 1 {
         parts.push(format!("{} processes", processes.len()));
     }
-    parts.push(format!("CPython {}{}", printable(&first.python), build(first.build)));
+    parts.push(format!("{}{}", printable(&first.interpreter_name()), build(first.build)));
     parts
 }
 

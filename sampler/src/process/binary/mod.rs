@@ -80,6 +80,8 @@ pub struct Binary {
     pub segments: Vec<Segment>,
     /// Address before relocation of the section `.PyRuntime` (3.10+).
     pub runtime_section: Option<u64>,
+    /// Address before relocation of what the bundled runtime publishes.
+    pub bundled_section: Option<u64>,
     /// From `.dynsym`, completed from `.symtab` where that exists.
     pub symbols: Symbols,
     /// Whether there is a `.symtab`: without it the absence of a local symbol says nothing.
@@ -106,6 +108,7 @@ impl Binary {
             fixed: header.e_type == ET_EXEC,
             segments: segments(&programs),
             runtime_section: sections.named(".PyRuntime").map(|section| section.sh_addr),
+            bundled_section: sections.named(slowpath_runtime_layout::SECTION).map(|section| section.sh_addr),
             symbols: Symbols::default(),
             has_symtab: sections.of_type(SHT_SYMTAB).is_some(),
             rodata: sections.named(".rodata").map(|section| (section.sh_offset, section.sh_size)),

@@ -1,0 +1,73 @@
+//! Tells a reader outside where the threads are and how to read them.
+
+mod calibrate;
+mod class_writes;
+mod memory;
+mod opcodes;
+mod threads;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustpython_vm::{VirtualMachine, version};
+use slowpath_runtime_layout::{COOKIE, READY, REFUSED, Table, VERSION, WORDS};
+
+use threads::THREADS;
+
+/// `0` publishes nothing: for measuring what publishing costs.
+const SWITCH: &str = "SLOWPATH_PUBLISH";
+
+/// The published table. It is found by the name of its section, so it holds in a stripped binary too.
+// SAFETY: a section of its own holds this one item, whose words may be written at run time.
+#[expect(unsafe_code, reason = "a section of its own is how it is found")]
+#[unsafe(link_section = ".slowpath.runtime")]
+#[used]
+static TABLE: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
+
+/// Measures, publishes, and registers the calling thread and every one that begins from now on.
+///
+/// Whatever goes wrong: the program runs as it would, and the table says that there is nothing to read.
+pub(crate) fn publish(vm: &VirtualMachine) {
+    if std::env::var_os(SWITCH).is_some_and(|value| value == "0") {
+        return;
+    }
+    let table = calibrate::calibrate(vm);
+    let state = if table.is_some() { READY } else { REFUSED };
+    let table = Table {
+        cookie: COOKIE,
+        version: VERSION,
+        words: WORDS as u64,
+        pid: std::process::id().into(),
+        python: language(),
+        rustpython: 0x00_06_00,
+        threads: THREADS.addr(),
+        opcodes: opcodes::publish(),
+        class_writes: class_writes::WRITES.addr(),
+        dead_versions: class_writes::dead_versions(),
+        ..table.unwrap_or_default()
+    };
+    for (word, value) in TABLE.iter().zip(table.words()) {
+        word.store(value, Ordering::Relaxed);
+    }
+    if state == READY {
+        threads::register_current(vm);
+        threads::follow(vm);
+        class_writes::follow(vm);
+    }
+    // Last: who sees it sees the rest.
+    field(|table| &mut table.state).store(state, Ordering::Release);
+}
+
+/// The word of a field.
+fn field(of: fn(&mut Table) -> &mut u64) -> &'static AtomicU64 {
+    // The words of a table that is zero but for this field tell which one it is.
+    let mut table = Table::default();
+    *of(&mut table) = 1;
+    let at = table.words().iter().position(|word| *word == 1).unwrap_or(0);
+    &TABLE[at]
+}
+
+/// `PY_VERSION_HEX` of the language that is implemented.
+fn language() -> u64 {
+    let number = |it: usize| it as u64 & 0xff;
+    number(version::MAJOR) << 24 | number(version::MINOR) << 16 | number(version::MICRO) << 8 | 0xf0
+}
