@@ -109,7 +109,7 @@ function drawTracks() {
   });
   if (hasCommonEvents()) {
     context.fillStyle = colour("text");
-    context.fillText(fitted(context, "forms given up", names - 10), 4, threads * TRACK + EVENTS / 2);
+    context.fillText(fitted(context, "all threads", names - 10), 4, threads * TRACK + EVENTS / 2);
   }
   for (const event of profile.events) drawEvent(context, event, names, first, each);
   drawAxis(context, names, each, first, last, below);

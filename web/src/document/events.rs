@@ -1,13 +1,15 @@
 //! What happened at one moment.
 
 use serde::Serialize;
-use slowpath_profile::evidence::{Loss, ProcessEvidence, Site};
-use slowpath_profile::text::counted;
+use slowpath_profile::evidence::{ExactFacts, Import, Loss, ProcessEvidence, Site, Write};
+use slowpath_profile::text::{counted, seconds};
 use slowpath_profile::view::slots::{Collection, Collections};
 use slowpath_profile::{FunctionId, Source};
 
 /// Losses of a specialised form that are listed; those of hot code come first.
 const MOST_DEOPTS: usize = 1_000;
+/// Imports that are listed, those that took longest, and writes, the most frequent.
+const MOST_EXACT: usize = 300;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,6 +27,7 @@ pub(crate) struct Event {
 /// What is known to have happened since `begun_ns`, in the order of time.
 pub(crate) fn events(collections: &Collections, source: &dyn Source, begun_ns: u64) -> Vec<Event> {
     let mut events = deopts(source, begun_ns);
+    events.extend(source.evidence().iter().flat_map(|evidence| counted_inside(source, evidence, begun_ns)));
     events.extend(collections.list().into_iter().map(collection));
     events.sort_by_key(|event| event.time_ns);
     events
@@ -68,6 +71,47 @@ fn deopts_of(source: &dyn Source, function: FunctionId, site: &Site) -> Vec<Even
     site.losses.iter().map(event).collect()
 }
 
+/// What hooks inside of the process told: imports, and when writes began.
+fn counted_inside(source: &dyn Source, evidence: &ProcessEvidence, begun_ns: u64) -> Vec<Event> {
+    let Some(ExactFacts { imports, writes, .. }) = &evidence.exact else { return Vec::new() };
+    let thread = |native_id: Option<u32>| {
+        let mut threads = (0u32..).zip(source.threads());
+        let is_it = |thread: &slowpath_profile::Thread| {
+            thread.process == evidence.process && Some(thread.native_id) == native_id
+        };
+        threads.find(|(_, thread)| is_it(thread)).map(|(number, _)| number)
+    };
+    let mut longest: Vec<&Import> = imports.iter().filter(|import| import.start_ns >= begun_ns).collect();
+    longest.sort_by_key(|import| std::cmp::Reverse(import.duration_ns));
+    let imported = longest.into_iter().take(MOST_EXACT).map(|import| Event {
+        time_ns: import.start_ns,
+        thread: thread(Some(import.thread)),
+        kind: "import",
+        text: match import.duration_ns {
+            Some(ns) => format!("{} was imported in {}", import.module, seconds(ns as f64 / 1e9)),
+            None => format!("{} was imported", import.module),
+        },
+        function: -1,
+        line: -1,
+    });
+    let functions = source.tables().functions.len();
+    let is_told = |write: &&Write| {
+        !write.at_import && write.first_ns >= begun_ns && (write.function.0 as usize) < functions
+    };
+    let written = writes.iter().filter(is_told).take(MOST_EXACT).map(|write| Event {
+        time_ns: write.first_ns,
+        thread: thread(write.threads.first().copied()),
+        kind: "write",
+        text: match write.key.as_str() {
+            "" => format!("{} was written, the first of {}", write.owner(), counted(write.times, "time")),
+            key => format!("{}.{key} was written, the first of {}", write.owner(), counted(write.times, "time")),
+        },
+        function: i64::from(write.function.0),
+        line: write.line.map_or(-1, i64::from),
+    });
+    imported.chain(written).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +147,29 @@ mod tests {
     #[test]
     fn what_was_before_the_beginning_is_left_out() {
         assert_eq!(events(&Collections::default(), &profile(), 20).len(), 2);
+    }
+
+    #[test]
+    fn imports_and_writes_are_told_if_hooks_counted_them() {
+        let mut profile = profile();
+        let import = Import { module: "json".into(), start_ns: 5, duration_ns: Some(2_000_000), thread: 0 };
+        let write = Write {
+            name: "shop".into(),
+            key: "LIMIT".into(),
+            line: Some(7),
+            times: 12,
+            first_ns: 15,
+            ..Write::default()
+        };
+        let at_import = Write { at_import: true, ..write.clone() };
+        let (imports, writes) = (vec![import], vec![write, at_import]);
+        profile.evidence[0].exact = Some(ExactFacts { imports, writes, ..ExactFacts::default() });
+        let told = events(&Collections::default(), &profile, 0);
+        let told: Vec<_> = told.iter().map(|event| (event.time_ns, event.kind, &*event.text)).collect();
+        let (import, write) = ("json was imported in 2 ms", "shop.LIMIT was written, the first of 12 times");
+        assert_eq!(told[0], (5, "import", import));
+        assert_eq!(told[2], (15, "write", write));
+        assert_eq!(told.len(), 5, "a write at import is none");
     }
 
     #[test]
