@@ -1,8 +1,9 @@
 //! What several rules share.
 
-use slowpath_profile::evidence::{Namespace, NamespaceRef, OpFamily, SharedKeys, TypeFacts};
+use slowpath_profile::evidence::{CodeEvidence, Namespace, NamespaceRef, OpFamily, SharedKeys, TypeFacts};
 use slowpath_profile::finding::{Cause, EvidenceLevel, Place};
 use slowpath_profile::ids::Id;
+use slowpath_profile::tables::is_library;
 use slowpath_profile::{FunctionId, Span};
 
 use crate::cause::Culprits;
@@ -20,6 +21,15 @@ pub(super) const NO_SITES: &str = "no hot instruction was looked at";
 /// [`Verdict::CannotTell`] unless hot instructions were looked at.
 pub(super) fn need_sites(context: &Context<'_>) -> Option<Verdict> {
     context.sites.is_empty().then(|| Verdict::CannotTell(NO_SITES.into()))
+}
+
+/// Functions of the program that take `*args` and call with unpacked arguments.
+pub(super) fn wrappers<'c>(context: &'c Context<'_>) -> impl Iterator<Item = &'c CodeEvidence> {
+    context.evidence.code.iter().filter(|code| {
+        let unpacks = code.sites.iter().any(|site| site.family == OpFamily::CallUnpacked);
+        let file = context.function(code.function).map_or("", |function| context.tables.text(function.file));
+        code.takes_args && unpacks && !is_library(file)
+    })
 }
 
 /// Adds what was found of the cause to the chain.

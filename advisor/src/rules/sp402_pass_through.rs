@@ -1,10 +1,9 @@
 //! SP402: a wrapper that passes everything through.
 
-use slowpath_profile::evidence::{CodeEvidence, OpFamily};
+use slowpath_profile::evidence::CodeEvidence;
 use slowpath_profile::finding::{Cause, EvidenceLevel};
-use slowpath_profile::tables::is_library;
 
-use super::common::need_sites;
+use super::common::{need_sites, wrappers};
 use crate::context::Context;
 use crate::rule::{Charge, Cost, Draft, Page, Rule, Verdict, everywhere, fix};
 use crate::weight::Extent;
@@ -33,12 +32,7 @@ fn check(context: &Context<'_>) -> Verdict {
     if let Some(verdict) = need_sites(context) {
         return verdict;
     }
-    let wrappers = context.evidence.code.iter().filter(|code| {
-        let unpacks = code.sites.iter().any(|site| site.family == OpFamily::CallUnpacked);
-        let file = context.function(code.function).map_or("", |function| context.tables.text(function.file));
-        code.takes_args && unpacks && !is_library(file)
-    });
-    Verdict::of(wrappers.map(|code| draft(context, code)).collect())
+    Verdict::of(wrappers(context).map(|code| draft(context, code)).collect())
 }
 
 fn draft(context: &Context<'_>, code: &CodeEvidence) -> Draft {

@@ -1,13 +1,12 @@
 //! SP904: a wrapper that passes everything through.
 
-use slowpath_profile::evidence::{CodeEvidence, OpFamily};
+use slowpath_profile::evidence::CodeEvidence;
 use slowpath_profile::finding::{Cause, EvidenceLevel};
-use slowpath_profile::tables::is_library;
 
 use super::{APPLIES, PASS_THROUGH, cost, holds};
 use crate::context::Context;
 use crate::rule::{Charge, Draft, Page, Rule, Verdict, fix};
-use crate::rules::common::need_sites;
+use crate::rules::common::{need_sites, wrappers};
 use crate::weight::Extent;
 
 pub(in crate::rules) const RULE: Rule = Rule {
@@ -31,12 +30,7 @@ fn check(context: &Context<'_>) -> Verdict {
     if let Some(verdict) = need_sites(context) {
         return verdict;
     }
-    let wrappers = context.evidence.code.iter().filter(|code| {
-        let unpacks = code.sites.iter().any(|site| site.family == OpFamily::CallUnpacked);
-        let file = context.function(code.function).map_or("", |function| context.tables.text(function.file));
-        code.takes_args && unpacks && !is_library(file)
-    });
-    Verdict::of(wrappers.map(|code| draft(context, code)).collect())
+    Verdict::of(wrappers(context).map(|code| draft(context, code)).collect())
 }
 
 fn draft(context: &Context<'_>, code: &CodeEvidence) -> Draft {
