@@ -23,12 +23,12 @@ use crate::sampled_process::{Counters, SampledProcess};
 use crate::thread_track::{Asleep, Track};
 
 /// Reads of one stack before it is given up, for copies of no one moment.
-const TRIES: u32 = 24;
+const TRIES: u32 = 72;
 /// Reads before it is given up, for frames that lie elsewhere than expected.
 const LESSONS: u32 = 64;
 /// Reads in a row before the thread is given a moment to get on, and half of the first such moment. Each is
 /// twice as long as the one before.
-const EAGER: u32 = 4;
+const EAGER: u32 = 12;
 const NAP: Duration = Duration::from_micros(8);
 /// Between two times that evidence is handed on.
 const NEWS_NS: u64 = 2_000_000_000;
