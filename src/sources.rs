@@ -44,7 +44,12 @@ impl Sources {
         }
     }
 
-    /// Its lines and words.
+    /// Its lines.
+    pub(crate) fn lines(&self, file: &str) -> Option<Vec<String>> {
+        Some(SourceText::of_lines(&String::from_utf8_lossy(&self.text(file)?)).lines)
+    }
+
+    /// Its lines and words, for which it is parsed.
     pub(crate) fn source_text(&self, file: &str) -> Option<SourceText> {
         Some(source_text(&String::from_utf8_lossy(&self.text(file)?)))
     }
@@ -128,7 +133,7 @@ mod tests {
             std::os::unix::fs::symlink(to, &path).expect("it is writable");
             path.display().to_string()
         };
-        let lines = |file: &str| Sources::Here.source_text(file).map(|text| text.lines);
+        let lines = |file: &str| Sources::Here.lines(file);
         assert_eq!(lines(&plain.display().to_string()), Some(vec!["x = 1".to_owned()]));
         assert!(lines(&link("link.py", &plain)).is_some());
         for none in [
@@ -139,7 +144,7 @@ mod tests {
         ] {
             assert_eq!(lines(&none), None, "{none}");
         }
-        assert_eq!(Sources::Nowhere.source_text(&plain.display().to_string()), None);
+        assert_eq!(Sources::Nowhere.lines(&plain.display().to_string()), None);
     }
 
     #[test]

@@ -70,8 +70,6 @@ pub struct Growing {
     sites: Stamped<Vec<Site>>,
     /// Looks of the evidence that the sites are of.
     looks: Vec<u32>,
-    /// Collections and looks that the events are of.
-    told: (u64, Vec<u32>),
     findings: Stamped<Value>,
 }
 
@@ -120,6 +118,7 @@ impl Growing {
             self.events = Stamped { value: Vec::new(), number: self.number };
         }
         self.columns.extend(live.tables(), &mut self.names);
+        let collected = self.collected;
         self.update_slots(live);
         self.processes = live.processes().iter().map(ProcessPart::of).collect();
         self.threads = live.threads().iter().map(|it| ThreadPart::of(it, live.tables())).collect();
@@ -127,11 +126,17 @@ impl Growing {
         self.meta.warnings.extend_from_slice(warnings);
         self.meta.ended = ended.map(str::to_owned);
         let looks: Vec<u32> = live.evidence().iter().map(|evidence| evidence.looks).collect();
-        if looks != self.looks {
+        let has_looked = looks != self.looks;
+        if has_looked {
             self.looks = looks;
             self.sites = Stamped { value: sites(live), number: self.number };
         }
-        self.update_events(live);
+        if has_looked || self.collected != collected {
+            let value = events(&self.collections, live, live.begun_ns());
+            if value != self.events.value {
+                self.events = Stamped { value, number: self.number };
+            }
+        }
         self.marks.push_back((self.number, self.columns.lengths()));
         if self.marks.len() > MARKS {
             self.marks.pop_front();
@@ -162,16 +167,6 @@ impl Growing {
             *before = Slot { samples: forgotten, number, ..Slot::default() };
             let threads = runs_of_tally(live.forgotten());
             part_of_slot(BEFORE, &threads, &mut before.runs, &mut before.cpu_ns);
-        }
-    }
-
-    fn update_events(&mut self, live: &Live) {
-        if (self.collected, &self.looks) != (self.told.0, &self.told.1) {
-            self.told = (self.collected, self.looks.clone());
-            let value = events(&self.collections, live, live.begun_ns());
-            if value != self.events.value {
-                self.events = Stamped { value, number: self.number };
-            }
         }
     }
 

@@ -73,10 +73,9 @@ fn cause(context: &Context<'_>, write: &Write, counted: u64, keys: usize) -> Cau
     };
     let store = context.evidence.stores.iter().find(is_it);
     let span = store.map_or_else(|| write.line.map(Span::of_line).unwrap_or_default(), |store| store.span);
-    let symbol = match write.key.as_str() {
-        _ if keys > 1 => format!("{}.… ({keys} names)", write.owner()),
-        "" => write.owner(),
-        key => format!("{}.{key}", write.owner()),
+    let symbol = match keys {
+        0 | 1 => write.symbol(),
+        _ => format!("{}.… ({keys} names)", write.owner()),
     };
     Cause {
         place: context.place(write.function, span),

@@ -181,6 +181,12 @@ pub struct Tables {
 }
 
 impl Tables {
+    /// Enters a function that is Python code.
+    pub fn python_function(&mut self, name: &str, qualname: &str, file: &str, first_line: u32) -> FunctionId {
+        let [name, qualname, file] = [name, qualname, file].map(|text| self.strings.intern_str(text));
+        self.functions.intern(Function { name, qualname, file, first_line, kind: FunctionKind::Python })
+    }
+
     /// The text of a string id; an unknown id of a damaged recording reads as `"?"`.
     pub fn text(&self, id: StringId) -> &str {
         self.strings.get(id).map_or("?", |text| text)

@@ -1,7 +1,7 @@
 //! Code objects of the bundled runtime: who they are, and where each of their instructions stands.
 
 use rustc_hash::FxHashMap;
-use slowpath_profile::{FrameId, Function, FunctionId, FunctionKind, Span, StackId, Tables};
+use slowpath_profile::{FrameId, FunctionId, Span, StackId, Tables};
 use slowpath_runtime_layout::{OPCODE_WORDS, OPCODES, Opcode, Table};
 
 use super::stack::Frame;
@@ -117,16 +117,11 @@ impl Code {
 
     /// The function in the tables of a recording.
     fn function(&mut self, tables: &mut Tables) -> FunctionId {
-        *self.function.get_or_insert_with(|| {
-            let function = Function {
-                name: tables.strings.intern_str(&self.name),
-                qualname: tables.strings.intern_str(&self.qualname),
-                file: tables.strings.intern_str(&self.file),
-                first_line: self.first_line,
-                kind: FunctionKind::Python,
-            };
-            tables.functions.intern(function)
-        })
+        let Self { name, qualname, file, first_line, .. } = &*self;
+        let made = || tables.python_function(name, qualname, file, *first_line);
+        let function = self.function.unwrap_or_else(made);
+        self.function = Some(function);
+        function
     }
 
     fn frame(&mut self, lasti: u32, tables: &mut Tables) -> Option<FrameId> {

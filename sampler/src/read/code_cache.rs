@@ -7,7 +7,7 @@
 //! [`CodeCache::verify`].
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use slowpath_profile::{FrameId, Function, FunctionId, FunctionKind, Tables};
+use slowpath_profile::{FrameId, FunctionId, Tables};
 
 use crate::layout::spec::Layout;
 use crate::process::memory::Memory;
@@ -248,14 +248,7 @@ impl CodeCache {
 }
 
 fn intern_function(code: &Code, tables: &mut Tables) -> FunctionId {
-    let function = Function {
-        name: tables.strings.intern_str(&code.name),
-        qualname: tables.strings.intern_str(&code.qualname),
-        file: tables.strings.intern_str(&code.file),
-        first_line: code.first_line,
-        kind: FunctionKind::Python,
-    };
-    tables.functions.intern(function)
+    tables.python_function(&code.name, &code.qualname, &code.file, code.first_line)
 }
 
 /// Whether the type at an address calls itself `code`, as only `PyCode_Type` does.

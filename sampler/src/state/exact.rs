@@ -15,7 +15,7 @@ use slowpath_events::{Code, Event, Problem, Reader, Slot};
 use slowpath_profile::evidence::{
     ExactFacts, HookState, Import, ProcessEvidence, Write, WriteKind, WrittenKind,
 };
-use slowpath_profile::{Function, FunctionId, FunctionKind, Tables};
+use slowpath_profile::{FunctionId, Tables};
 
 use super::{Collector, Look};
 
@@ -221,14 +221,7 @@ fn monotonic_ns() -> u64 {
 
 /// Enters a function as one that was sampled is entered.
 fn intern(code: &Code, tables: &mut Tables) -> FunctionId {
-    let function = Function {
-        name: tables.strings.intern_str(&code.name),
-        qualname: tables.strings.intern_str(&code.qualname),
-        file: tables.strings.intern_str(&code.file),
-        first_line: code.first_line,
-        kind: FunctionKind::Python,
-    };
-    tables.functions.intern(function)
+    tables.python_function(&code.name, &code.qualname, &code.file, code.first_line)
 }
 
 /// A slot in the words of the profile; `None` if it makes no sense.

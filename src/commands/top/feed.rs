@@ -114,7 +114,7 @@ impl Feed for LiveFeed {
     }
 
     fn source(&mut self, file: &str) -> Option<Vec<String>> {
-        self.sources.source_text(file).map(|text| text.lines)
+        self.sources.lines(file)
     }
 
     fn explain(&self, findings: &Findings, at: usize, width: usize) -> String {

@@ -102,12 +102,7 @@ fn counted_inside(source: &dyn Source, evidence: &ProcessEvidence, begun_ns: u64
         time_ns: write.first_ns,
         thread: thread(write.threads.first().copied()),
         kind: "write",
-        text: match write.key.as_str() {
-            "" => format!("{} was written, the first of {}", write.owner(), counted(write.times, "time")),
-            key => {
-                format!("{}.{key} was written, the first of {}", write.owner(), counted(write.times, "time"))
-            }
-        },
+        text: format!("{} was written, the first of {}", write.symbol(), counted(write.times, "time")),
         function: i64::from(write.function.0),
         line: write.line.map_or(-1, i64::from),
     });

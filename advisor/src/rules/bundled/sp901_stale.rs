@@ -56,12 +56,11 @@ fn draft(context: &Context<'_>, class: &str) -> Option<Draft> {
             .sum();
         looks * 2 > hot.site.looks
     };
-    let charges: Vec<Charge> =
+    let mut charges: Vec<Charge> =
         context.sites.iter().filter(is_stale).map(|hot| charge(context, hot)).collect();
     let sites = charges.len();
     let mut writes: Vec<&ClassWrite> = all().map(|(_, it)| it).collect();
     writes.sort_by_key(|it| std::cmp::Reverse(it.count));
-    let mut charges = charges;
     for hot in context.sites.iter().filter(|hot| writes.iter().any(|write| is_write(context, hot, write))) {
         charges.retain(|known| known.extent != Extent::Instruction(hot.code.function, hot.site.offset));
         let mut charge = Charge::of_site(context, hot, "").in_state("kills what is cached of the class");

@@ -113,6 +113,14 @@ impl Write {
             module => format!("{module}.{}", self.name),
         }
     }
+
+    /// The same with the key, if there is one: `shop.settings.LIMIT`.
+    pub fn symbol(&self) -> String {
+        match self.key.as_str() {
+            "" => self.owner(),
+            key => format!("{}.{key}", self.owner()),
+        }
+    }
 }
 
 /// A module that was imported.
