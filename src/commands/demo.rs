@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use slowpath_advisor::verify::{Block, Side, Trial, Verdict, order};
 use slowpath_profile::view::Filter;
 use slowpath_sampler::options::SampleOptions;
@@ -36,6 +38,8 @@ const MEASURED: &str = "40000";
 const BLOCKS: usize = 5;
 /// A run may take so long: it takes about a second.
 const LIMIT: Duration = Duration::from_secs(120);
+/// Between two looks at whether a signal came, while an answer is awaited.
+const WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// What a shell says of a program that was interrupted.
 const INTERRUPTED: u8 = 130;
 
@@ -251,10 +255,21 @@ impl Tour<'_> {
         if self.stop.is_stopped() { Err(interrupted()) } else { Ok(()) }
     }
 
-    /// A line of the terminal. Nothing, if there is none to come.
+    /// A line of the terminal. Nothing, if there is none to come, or a signal comes first.
     fn answer(&self) -> String {
         let mut line = String::new();
-        let _ = io::stdin().lock().read_line(&mut line);
+        // A read goes on after a signal, so what is waited for is that there is something to read.
+        while !self.stop.is_stopped() {
+            let stdin = io::stdin();
+            let mut ready = [PollFd::new(&stdin, PollFlags::IN)];
+            match poll(&mut ready, Some(&WAIT)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                _ => {
+                    let _ = stdin.lock().read_line(&mut line);
+                    break;
+                }
+            }
+        }
         line
     }
 }
