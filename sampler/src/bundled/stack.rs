@@ -253,7 +253,7 @@ impl Plan {
                 break;
             }
             for (at, byte) in frame_bytes.iter_mut().enumerate() {
-                let addr = addr + at as u64;
+                let addr = addr.wrapping_add(at as u64);
                 *byte = seen.get(&(addr & !(PAGE - 1))).map_or(0, |page| page[(addr % PAGE) as usize]);
             }
             let Some(frame) = Frame::decode(table, addr, &frame_bytes) else { break };
@@ -309,3 +309,7 @@ fn runs(pages: &[u64]) -> Vec<Range> {
     }
     runs
 }
+
+#[cfg(test)]
+#[path = "stack_tests.rs"]
+mod tests;

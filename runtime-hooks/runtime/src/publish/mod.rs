@@ -1,5 +1,12 @@
 //! Tells a reader outside where the threads are and how to read them.
 
+/// The published word of a field.
+macro_rules! field {
+    ($name:ident) => {
+        &crate::publish::TABLE[std::mem::offset_of!(slowpath_runtime_layout::Table, $name) / 8]
+    };
+}
+
 mod calibrate;
 mod class_writes;
 mod memory;
@@ -54,16 +61,7 @@ pub(crate) fn publish(vm: &VirtualMachine) {
         class_writes::follow(vm);
     }
     // Last: who sees it sees the rest.
-    field(|table| &mut table.state).store(state, Ordering::Release);
-}
-
-/// The word of a field.
-fn field(of: fn(&mut Table) -> &mut u64) -> &'static AtomicU64 {
-    // The words of a table that is zero but for this field tell which one it is.
-    let mut table = Table::default();
-    *of(&mut table) = 1;
-    let at = table.words().iter().position(|word| *word == 1).unwrap_or(0);
-    &TABLE[at]
+    field!(state).store(state, Ordering::Release);
 }
 
 /// `PY_VERSION_HEX` of the language that is implemented.
