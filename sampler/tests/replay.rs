@@ -14,8 +14,12 @@ use slowpath_sampler::snapshot::replay;
 const MINORS: [u8; 8] = [8, 9, 10, 11, 12, 13, 14, 15];
 
 fn image(minor: u8) -> PathBuf {
+    image_in(&format!("3.{minor}"))
+}
+
+fn image_in(folder: &str) -> PathBuf {
     let memory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/memory");
-    memory.join(format!("3.{minor}")).join("still.slowpath-mem")
+    memory.join(folder).join("still.slowpath-mem")
 }
 
 /// The threads of the main interpreter, the main thread first.
@@ -58,6 +62,29 @@ fn the_whole_stack_of_every_version() {
         assert_eq!((main.quality, main.holds_gil), (Quality::Clean, false), "3.{minor}");
         assert_eq!(main.state, ThreadState::Idle);
     }
+}
+
+#[test]
+fn the_bundled_runtime_is_read_without_it() {
+    let file = File::open(image_in("bundled")).unwrap();
+    let recorded = RecordedMemory::read_from(file).unwrap();
+    let interpreters = replay(&recorded, DumpOptions::default()).unwrap();
+    let [interpreter] = &interpreters[..] else { panic!("{} interpreters", interpreters.len()) };
+    assert_eq!((interpreter.gil_locked, interpreter.threads.len()), (None, 2));
+    let main = &interpreter.threads[0];
+    let wanted =
+        ["<module>", "main", "start", "numbers", "down", "down", "down", "λ_функция", "in_exec", "hold"];
+    assert_eq!(names(main), wanted);
+    assert_eq!((&main.name[..], main.is_main, main.quality), ("MainThread", true, Quality::Clean));
+    assert_eq!(interpreter.threads[1].name, "the sleeper");
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/programs/still.py");
+    let source = std::fs::read_to_string(program).unwrap();
+    let hold = find(main, "hold");
+    let line = 1 + source.lines().position(|line| line.contains("time.sleep(seconds)")).unwrap() as u32;
+    assert_eq!((hold.span.line, hold.span.column), (Some(line), Some(4)));
+    assert!(hold.opcode.as_deref().is_some_and(|opcode| opcode.starts_with("CALL")), "{:?}", hold.opcode);
+    assert_eq!(find(main, "in_exec").file, "<still>");
+    assert_eq!(find(main, "start").qualname, "Machine.start");
 }
 
 #[test]

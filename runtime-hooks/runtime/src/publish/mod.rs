@@ -13,11 +13,13 @@ mod memory;
 mod opcodes;
 mod threads;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustpython_vm::{VirtualMachine, version};
 use slowpath_runtime_layout::{COOKIE, READY, REFUSED, Table, VERSION, WORDS};
 
+use memory::{Memory, OwnMemory};
 use threads::THREADS;
 
 /// `0` publishes nothing: for measuring what publishing costs.
@@ -37,21 +39,8 @@ pub(crate) fn publish(vm: &VirtualMachine) {
     if std::env::var_os(SWITCH).is_some_and(|value| value == "0") {
         return;
     }
-    let table = calibrate::calibrate(vm);
-    let state = if table.is_some() { READY } else { REFUSED };
-    let table = Table {
-        cookie: COOKIE,
-        version: VERSION,
-        words: WORDS as u64,
-        pid: std::process::id().into(),
-        python: language(),
-        rustpython: 0x00_06_00,
-        threads: THREADS.addr(),
-        opcodes: opcodes::publish(),
-        class_writes: class_writes::WRITES.addr(),
-        dead_versions: class_writes::dead_versions(),
-        ..table.unwrap_or_default()
-    };
+    let memory = OwnMemory::open().map(|memory| Arc::new(memory) as Arc<dyn Memory>);
+    let (table, state) = describe(memory.and_then(|memory| calibrate::calibrate(vm, &memory)));
     for (word, value) in TABLE.iter().zip(table.words()) {
         word.store(value, Ordering::Relaxed);
     }
@@ -64,8 +53,42 @@ pub(crate) fn publish(vm: &VirtualMachine) {
     field!(state).store(state, Ordering::Release);
 }
 
+/// What is published with these measurements, and its state.
+fn describe(measured: Option<Table>) -> (Table, u64) {
+    let state = if measured.is_some() { READY } else { REFUSED };
+    let table = Table {
+        cookie: COOKIE,
+        version: VERSION,
+        words: WORDS as u64,
+        pid: std::process::id().into(),
+        python: language(),
+        rustpython: 0x00_06_00,
+        threads: THREADS.addr(),
+        opcodes: opcodes::publish(),
+        class_writes: class_writes::WRITES.addr(),
+        dead_versions: class_writes::dead_versions(),
+        ..measured.unwrap_or_default()
+    };
+    (table, state)
+}
+
 /// `PY_VERSION_HEX` of the language that is implemented.
 fn language() -> u64 {
     let number = |it: usize| it as u64 & 0xff;
     number(version::MAJOR) << 24 | number(version::MINOR) << 16 | number(version::MICRO) << 8 | 0xf0
+}
+
+#[cfg(test)]
+mod tests {
+    use slowpath_runtime_layout::Refusal;
+
+    use super::*;
+
+    #[test]
+    fn without_measurements_there_is_nothing_to_read() {
+        let (table, state) = describe(None);
+        let words = Table { state, ..table }.words();
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        assert_eq!(Table::parse(&bytes), Err(Refusal::Refused));
+    }
 }
