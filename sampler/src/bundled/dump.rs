@@ -131,10 +131,11 @@ impl Reader<'_> {
     fn frames(&mut self, thread: &Thread) -> (Vec<Frame>, Quality) {
         let (mut plan, mut image, mut frames) = (Plan::new(thread.top), Image::default(), Vec::new());
         let mut broken = 0;
-        for _ in 0..self.tries {
+        // Nobody tells whether the thread runs: time must do.
+        let pace = (self.tries / 5).max(1);
+        for attempt in 0..self.tries {
             image.clear();
-            // Each read counts as a tick: there is nothing else to go by.
-            plan.begin();
+            plan.begin(u64::from(attempt / pace));
             plan.add_to(&mut image);
             if image.fill(self.memory).is_err() {
                 break;

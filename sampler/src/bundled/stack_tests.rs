@@ -5,10 +5,14 @@ use super::*;
 
 const LEAF: u64 = 0x7000_8800;
 
-/// One tick, which reads until there is nothing more to learn.
+/// One tick of a thread that runs, which reads until there is nothing more to learn.
 fn tick(plan: &mut Plan, world: &World, certain: bool) -> (Attempt, Vec<Frame>) {
+    tick_at(u64::from(world.reads.get()), plan, world, certain)
+}
+
+fn tick_at(progress: u64, plan: &mut Plan, world: &World, certain: bool) -> (Attempt, Vec<Frame>) {
     let (mut image, mut frames) = (Image::default(), Vec::new());
-    plan.begin();
+    plan.begin(progress);
     for _ in 0..20 {
         image.clear();
         plan.add_to(&mut image);
@@ -122,7 +126,14 @@ fn a_frame_whose_link_is_not_stored_yet_is_not_a_stack() {
     for _ in 1..NEW_ROOT {
         assert_eq!(tick(&mut plan, &world, false).0, Attempt::Broken);
     }
-    // What stays is the beginning of another stack.
+    // A thread that waits for a processor stays there, however often it is looked at.
+    let waits = u64::from(world.reads.get());
+    let (mut other, mut plan) = (plan.clone(), plan);
+    other.strange.1 -= 1;
+    for _ in 0..20 {
+        assert_eq!(tick_at(waits, &mut other, &world, false).0, Attempt::Broken);
+    }
+    // What stays while it runs is the beginning of another stack.
     assert_eq!(tick(&mut plan, &world, false).0, Attempt::Stack);
     // A thread that is stopped is not between two moments.
     let (world, mut plan) = known();
