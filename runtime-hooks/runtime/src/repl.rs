@@ -13,6 +13,9 @@ use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
+use slowpath_runtime_layout::Table;
+
+use crate::publish::RUSTPYTHON;
 
 /// First words of statements that a blank line ends.
 const COMPOUND: [&str; 8] = ["async", "class", "def", "for", "if", "try", "while", "with"];
@@ -21,10 +24,11 @@ const COMPOUND: [&str; 8] = ["async", "class", "def", "for", "if", "try", "while
 pub(crate) fn interact(vm: &VirtualMachine, scope: Scope) -> PyResult<()> {
     if !vm.state.config.settings.quiet {
         eprintln!(
-            "Python {}.{}.{} of slowpath (RustPython 0.6.0) on {}\nCtrl-D ends it.",
+            "Python {}.{}.{} of slowpath ({}) on {}\nCtrl-D ends it.",
             version::MAJOR,
             version::MINOR,
             version::MICRO,
+            Table { rustpython: RUSTPYTHON, ..Table::default() }.name(),
             std::env::consts::OS
         );
     }

@@ -22,6 +22,8 @@ use slowpath_runtime_layout::{COOKIE, READY, REFUSED, Table, VERSION, WORDS};
 use memory::{Memory, OwnMemory};
 use threads::THREADS;
 
+/// Version of RustPython, as the table has it.
+pub(crate) const RUSTPYTHON: u64 = 0x00_06_00;
 /// `0` publishes nothing: for measuring what publishing costs.
 const SWITCH: &str = "SLOWPATH_PUBLISH";
 
@@ -62,7 +64,7 @@ fn describe(measured: Option<Table>) -> (Table, u64) {
         words: WORDS as u64,
         pid: std::process::id().into(),
         python: language(),
-        rustpython: 0x00_06_00,
+        rustpython: RUSTPYTHON,
         threads: THREADS.addr(),
         opcodes: opcodes::publish(),
         class_writes: class_writes::WRITES.addr(),
