@@ -213,6 +213,11 @@ impl Target {
         matches!(self.found, Found::Legacy(_))
     }
 
+    /// Whether it is the runtime that comes with slowpath, which has no GIL.
+    pub fn is_bundled(&self) -> bool {
+        matches!(self.found, Found::Bundled(_))
+    }
+
     /// One look at all threads.
     pub fn dump(&mut self, options: DumpOptions) -> Result<Dump, AttachError> {
         match &mut self.found {
@@ -240,12 +245,12 @@ impl Target {
     }
 
     /// Keeps the memory that a dump reads, so that it can be read again without the process: for bug
-    /// reports and for tests that need no interpreter. `None` for Python older than 3.8 and the bundled
-    /// runtime.
+    /// reports and for tests that need no interpreter. `None` for Python older than 3.8.
     pub fn record_memory(self, options: DumpOptions) -> Option<Result<RecordedMemory, MemoryError>> {
         match self.found {
             Found::Current(found) => Some(crate::snapshot::record(*found, options)),
-            Found::Legacy(_) | Found::Bundled(_) => None,
+            Found::Bundled(found) => Some(crate::bundled::record(*found)),
+            Found::Legacy(_) => None,
         }
     }
 

@@ -104,13 +104,20 @@ pub fn replay(recorded: &RecordedMemory, options: DumpOptions) -> Option<Vec<Int
 
 /// As [`replay`], with the note of a recording and the memory to read.
 pub fn replay_through(memory: &dyn Memory, note: &str, options: DumpOptions) -> Option<Vec<InterpreterDump>> {
+    if let Some(base) = noted_addr(note, crate::bundled::NOTE) {
+        return crate::bundled::replay(memory, base).map(|interpreter| vec![interpreter]);
+    }
     let (layout, runtime) = noted_layout(memory, note)?;
     interpreters_of(memory, &layout, runtime, None, options).ok()
 }
 
+fn noted_addr(note: &str, key: &str) -> Option<u64> {
+    u64::from_str_radix(noted(note, key)?.strip_prefix("0x")?, 16).ok()
+}
+
 /// The layout and the address of `_PyRuntime` that the note of recorded memory tells of.
 pub fn noted_layout(memory: &dyn Memory, note: &str) -> Option<(Layout, u64)> {
-    let number = |key| u64::from_str_radix(noted(note, key)?.strip_prefix("0x")?, 16).ok();
+    let number = |key| noted_addr(note, key);
     let (version, runtime) = (Version::from_hex(number("version")?)?, number("runtime")?);
     let build: BuildFlags = serde_json::from_str(noted(note, "build")?).ok()?;
     let published = published_len(version).map(|len| memory.read_bytes(runtime, len));

@@ -134,6 +134,11 @@ impl Track {
         ran || self.asleep.is_none()
     }
 
+    /// When it was last seen to have used CPU time.
+    pub(crate) fn moved_ns(&self) -> u64 {
+        self.cpu.moved_ns
+    }
+
     /// What holds if the thread has not run since it was seen asleep.
     pub(crate) fn asleep(&self) -> Option<Asleep> {
         self.asleep

@@ -24,8 +24,9 @@ pub(super) fn profile_with(
     let target = Target::attach(args.pid, super::PATIENCE)?;
     let stop = StopFlag::default();
     signals::stop_on_signal(&stop).map_err(|error| no_signals(&error))?;
+    let options = super::sampling(&args.sampling, &target)?;
     let hooks = if args.exact { Some(Hooks::prepare(global)?.hand_over(&target)?) } else { None };
-    let options = exact::options(args.sampling.options(), hooks.as_ref());
+    let options = exact::options(options, hooks.as_ref());
     let recorded = record(target, &options, &mut outputs, &stop, !global.quiet);
     hooks.into_iter().for_each(|hooks| hooks.take_out(args.pid));
     let recorded = recorded?;

@@ -90,7 +90,7 @@ fn look_around() -> Machine {
 fn may_be_python(facts: &AccessFacts) -> bool {
     let named_so = || facts.target.as_ref().is_some_and(|target| target.program.contains("python"));
     match facts.python {
-        PythonFacts::Found { .. } | PythonFacts::Unsupported { .. } => true,
+        PythonFacts::Found { .. } | PythonFacts::Bundled { .. } | PythonFacts::Unsupported { .. } => true,
         PythonFacts::None => false,
         PythonFacts::Unknown => named_so(),
     }

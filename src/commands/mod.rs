@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use crate::args::{Cli, Command};
+use slowpath_profile::Mode;
+use slowpath_sampler::options::SampleOptions;
+use slowpath_sampler::session::Target;
+
+use crate::args::{Cli, Command, SamplingArgs};
 use crate::failure::Failure;
 
 mod advise;
@@ -27,6 +31,20 @@ mod verify;
 
 /// A process that runs already needs no time to get ready, except one that has just been started.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How to sample this target, if it has what is asked for.
+fn sampling(args: &SamplingArgs, target: &Target) -> Result<SampleOptions, Failure> {
+    let options = args.options();
+    if options.mode == Mode::Gil && target.is_bundled() {
+        let pid = target.pid();
+        return Err(Failure::usage(
+            format!("process {pid} has no GIL that --mode gil could ask for"),
+            format!("it runs the bundled runtime, {}, whose threads run at the same time", target.python()),
+            "count the threads that run: --mode cpu",
+        ));
+    }
+    Ok(options)
+}
 
 /// Runs the command and returns the exit code.
 pub(crate) fn execute(cli: Cli) -> Result<u8, Failure> {

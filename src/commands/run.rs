@@ -63,7 +63,7 @@ fn profile(
         }
         return Ok(());
     };
-    let options = exact::options(args.sampling.options(), hooks);
+    let options = exact::options(super::sampling(&args.sampling, &target)?, hooks);
     // The program's output has the terminal: a progress line would be drawn across it.
     let show_progress = global.verbose;
     let recorded = record(target, &options, &mut outputs, &StopFlag::default(), show_progress)?;

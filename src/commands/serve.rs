@@ -95,7 +95,8 @@ fn watch(
     global: Global,
     has_ended: impl Fn() -> bool,
 ) -> Result<(), Failure> {
-    let session = Session::start(target, &args.sampling.options(), !args.no_source);
+    let options = super::sampling(&args.sampling, &target)?;
+    let session = Session::start(target, &options, !args.no_source);
     let (session, content) = session.map_err(|error| no_thread(&error))?;
     let server = start(args, token, content, global)?;
     let mut is_told = false;

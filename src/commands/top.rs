@@ -57,7 +57,8 @@ fn program(args: &TopArgs, screen: Screen) -> Result<u8, Failure> {
 }
 
 fn show(target: Target, args: &TopArgs, screen: Screen) -> Result<End, Failure> {
-    let mut feed = LiveFeed::start(target, &args.sampling.options()).map_err(|error| no_thread(&error))?;
+    let options = super::sampling(&args.sampling, &target)?;
+    let mut feed = LiveFeed::start(target, &options).map_err(|error| no_thread(&error))?;
     let end = match screen {
         Screen::Batch(options) => slowpath_tui::batch(&mut feed, options, &mut io::stdout()),
         Screen::Terminal(options) => slowpath_tui::top(&mut feed, &options),

@@ -41,19 +41,27 @@ pub(crate) fn machine(machine: &Machine, style: Style) -> String {
         out += "\nno Python process can be seen\n";
         return out;
     }
-    let _ = writeln!(out, "\n{}", style.faint("    PID  Python    can be profiled"));
-    for process in &machine.processes {
-        let _ = writeln!(out, "{}", row(process, style));
+    let versions: Vec<_> = machine.processes.iter().map(version).collect();
+    let width = versions.iter().map(|version| columns(version)).max().unwrap_or(0).max(8);
+    let head = format!("    PID  {:<width$}  can be profiled", "Python");
+    let _ = writeln!(out, "\n{}", style.faint(&head));
+    for (process, version) in machine.processes.iter().zip(&versions) {
+        let _ = writeln!(out, "{}", row(process, &format!("{version:<width$}"), style));
     }
     out
 }
 
-fn row(process: &Diagnosis, style: Style) -> String {
-    let version = match &process.facts.python {
-        PythonFacts::Found { version, .. } | PythonFacts::Unsupported { version } => escaped(version),
+fn version(process: &Diagnosis) -> String {
+    match &process.facts.python {
+        PythonFacts::Found { version, .. }
+        | PythonFacts::Bundled { version, .. }
+        | PythonFacts::Unsupported { version } => escaped(version).into_owned(),
         PythonFacts::None | PythonFacts::Unknown => "?".into(),
-    };
-    let head = format!("{:>7}  {version:<8}  ", process.pid);
+    }
+}
+
+fn row(process: &Diagnosis, version: &str, style: Style) -> String {
+    let head = format!("{:>7}  {version}  ", process.pid);
     let program = process.facts.target.as_ref().map_or("", |target| &target.program);
     let command = escaped(process.command.as_deref().unwrap_or(program)).into_owned();
     let (verdict, colored, rest) = match first_failure(process) {

@@ -72,8 +72,9 @@ pub(crate) fn block(snapshot: &Snapshot, findings: &Findings, width: usize) -> S
     let mut out = String::new();
     let health = &snapshot.health;
     for process in &snapshot.processes {
-        let (python, command) = (printable(&process.python), printable(&process.command));
-        let _ = writeln!(out, "pid {}: {command}, CPython {python}", process.pid);
+        let name = process.interpreter_name();
+        let (name, command) = (printable(&name), printable(&process.command));
+        let _ = writeln!(out, "pid {}: {command}, {name}", process.pid);
     }
     let _ = writeln!(
         out,

@@ -43,7 +43,7 @@ pub struct ClassWrite {
     pub count: u64,
     /// Line of the write.
     pub line: u32,
-    /// Qualified name of the class, cut to 88 bytes.
+    /// Name of the class, cut to 88 bytes.
     pub class: String,
     /// The attribute, cut to 40 bytes.
     pub attribute: String,
@@ -101,5 +101,37 @@ impl ClassWrite {
             function,
             file,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes;
+
+    #[test]
+    fn an_opcode_comes_back_and_a_name_of_other_bytes_does_not() {
+        let opcode = Opcode { caches: 9, base: 80, name: "LOAD_ATTR_SLOT".into() };
+        let mut words = opcode.words();
+        assert_eq!(Opcode::parse(&bytes(&words)), Some(opcode));
+        words[1] = 0x1b1b_1b1b;
+        assert_eq!(Opcode::parse(&bytes(&words)), None);
+    }
+
+    #[test]
+    fn a_class_write_comes_back_with_the_end_of_a_long_path() {
+        let write = ClassWrite {
+            count: 9,
+            line: 12,
+            class: "Order".into(),
+            attribute: "created".into(),
+            function: "Order.__init__".into(),
+            file: format!("/{}/shop.py", "x".repeat(200)),
+        };
+        let read = ClassWrite::parse(&bytes(&write.words())).unwrap();
+        assert_eq!((read.file.len(), read.file.ends_with("xx/shop.py")), (120, true));
+        assert_eq!(ClassWrite { file: write.file.clone(), ..read }, write);
+        assert!(ClassWrite::parse(&[255; CLASS_WRITE_WORDS * 8]).is_some());
+        assert_eq!(ClassWrite::parse(&[7; 20]), None);
     }
 }

@@ -4,6 +4,7 @@
 //! line by line. Besides, it publishes where a reader outside finds its threads, frames and code.
 
 mod publish;
+mod repl;
 mod run;
 
 use std::process::ExitCode;

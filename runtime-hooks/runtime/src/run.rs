@@ -3,9 +3,11 @@
 use std::io::{IsTerminal, Read};
 use std::path::Path;
 
-use rustpython::{RunMode, run_shell};
+use rustpython::RunMode;
 use rustpython_vm::scope::Scope;
 use rustpython_vm::{PyResult, VirtualMachine};
+
+use crate::repl::interact;
 
 /// Runs what was asked for.
 pub(crate) fn run(vm: &VirtualMachine, mode: RunMode) -> PyResult<()> {
@@ -22,7 +24,7 @@ pub(crate) fn run(vm: &VirtualMachine, mode: RunMode) -> PyResult<()> {
         RunMode::Repl => {
             search_first(vm, String::new())?;
             if std::io::stdin().is_terminal() || settings.interactive {
-                return run_shell(vm, scope);
+                return interact(vm, scope);
             }
             standard_input(vm, scope.clone())
         }
@@ -40,9 +42,9 @@ pub(crate) fn run(vm: &VirtualMachine, mode: RunMode) -> PyResult<()> {
     match result {
         Err(error) if inspect => {
             vm.print_exception(&error);
-            run_shell(vm, scope)
+            interact(vm, scope)
         }
-        Ok(()) if inspect => run_shell(vm, scope),
+        Ok(()) if inspect => interact(vm, scope),
         result => result,
     }
 }

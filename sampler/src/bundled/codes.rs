@@ -106,7 +106,8 @@ impl Code {
 
     /// The name of a number, if the code still has it.
     pub(crate) fn name_at(&self, memory: &dyn Memory, table: &Table, number: usize) -> Option<String> {
-        let addr = self.names.0.checked_add(number as u64 * 8).filter(|_| number < self.names.1)?;
+        let number = Some(number).filter(|number| *number < self.names.1)?;
+        let addr = self.names.0.checked_add(number as u64 * 8)?;
         read_text(memory, table, memory.read_u64(addr).ok()?)
     }
 
@@ -235,3 +236,7 @@ impl Codes {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "codes_tests.rs"]
+mod tests;

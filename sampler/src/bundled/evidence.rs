@@ -27,6 +27,8 @@ const MAX_DEAD: usize = 1 << 16;
 const MAX_FORMS: usize = 6;
 /// Low bits of an adaptive counter: the exponent of its backoff. It begins with 1.
 const BACKOFF: u16 = 15;
+/// Where the exponent stops: `MAX_BACKOFF` of `rustpython-compiler-core` 0.6.0 (`bytecode.rs`).
+const MAX_BACKOFF: u8 = 12;
 /// `CO_VARARGS` and `CO_VARKEYWORDS`.
 const TAKES_ARGS: u32 = 0x4;
 const TAKES_KWARGS: u32 = 0x8;
@@ -194,6 +196,7 @@ fn note(
     site.looks += 1;
     site.states.add(state(is_special, opcode.caches, counter));
     if !is_special {
+        site.counter.backoff_limit = MAX_BACKOFF;
         site.counter.backoff = site.counter.backoff.max((counter & BACKOFF) as u8);
     }
     count(&mut site.forms, opcode.name.clone());

@@ -9,6 +9,8 @@ mod dump;
 mod evidence;
 mod sampler;
 mod stack;
+#[cfg(test)]
+mod testing;
 
 use slowpath_profile::BuildFlags;
 use slowpath_runtime_layout::{Refusal, THREAD_WORDS, Table, Thread, WORDS};
@@ -20,7 +22,7 @@ use crate::process::memory::{Memory, MemoryError};
 use crate::process::threads::inner_thread_ids;
 
 use codes::Opcodes;
-pub(crate) use dump::dump;
+pub(crate) use dump::{NOTE, dump, record, replay};
 pub(crate) use sampler::BundledSampler;
 
 /// A process with the bundled runtime, as the session found it.
@@ -72,8 +74,7 @@ impl BundledFound {
 
     /// What it calls itself. Not a version of CPython, so that nothing that holds for one is said of it.
     pub(crate) fn version(&self) -> String {
-        let [patch, minor, major, ..] = self.table.rustpython.to_le_bytes();
-        format!("{} {major}.{minor}.{patch}", slowpath_profile::Process::BUNDLED)
+        self.table.name()
     }
 
     /// It runs without a GIL.
@@ -101,4 +102,51 @@ fn threads(memory: &dyn Memory, table: &Table) -> Result<Vec<Thread>, MemoryErro
     // Bounded by the table's own check.
     let bytes = memory.read_bytes(table.threads, table.threads_used as usize * THREAD_WORDS * 8)?;
     Ok(bytes.chunks_exact(THREAD_WORDS * 8).filter_map(Thread::parse).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn it_is_called_as_profiles_call_it() {
+        let table = Table { rustpython: 0x00_06_01, ..Table::default() };
+        assert_eq!(table.name(), "RustPython 0.6.1");
+        assert!(table.name().starts_with(slowpath_profile::Process::BUNDLED));
+    }
+
+    proptest! {
+        /// A table that is taken describes structures that can be read and numbers that can be counted to.
+        #[test]
+        fn any_table_is_refused_or_stays_in_bounds(
+            changes in prop::collection::vec((0..WORDS, any::<u64>()), 0..6),
+            small in prop::collection::vec((0..WORDS, 0_u64..200), 0..6),
+            cut in 0..=WORDS * 8 + 8,
+        ) {
+            let mut words = testing::table().words();
+            changes.into_iter().chain(small).for_each(|(at, word)| words[at] = word);
+            let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            if let Ok(table) = Table::parse(&bytes) {
+                for size in [table.frame_size, table.code_size, table.text_size] {
+                    prop_assert!(size <= 4096);
+                }
+                for (offset, size) in [
+                    (table.frame_code, table.frame_size),
+                    (table.frame_previous, table.frame_size),
+                    (table.code_units, table.code_size),
+                    (table.code_names_len, table.code_size),
+                    (table.text_len, table.text_size),
+                ] {
+                    prop_assert!(offset + 8 <= size);
+                }
+                prop_assert!(table.threads_used <= 1024 && table.class_writes_used <= 128);
+                let world = testing::World::default();
+                prop_assert!(threads(&world, &table).is_err() || table.threads_used == 0);
+                prop_assert!(Opcodes::read(&world, &table).is_none());
+            }
+            bytes.resize(cut, 0xff);
+            let _ = Table::parse(&bytes);
+        }
+    }
 }

@@ -153,7 +153,8 @@ impl BundledSampler {
         for sampled in &mut self.threads {
             let track = &mut sampled.track;
             track.awake = track.wanted && track.update_cpu(now_ns);
-            sampled.plan.begin();
+            let is_seen_asleep = sampled.plan.is_doubtful() && track.running_on().is_none();
+            sampled.plan.begin(if is_seen_asleep { now_ns } else { track.moved_ns() });
             if track.awake {
                 sampled.plan.add_to(&mut self.image);
             }

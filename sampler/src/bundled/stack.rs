@@ -19,7 +19,8 @@ const PAGE: u64 = 4096;
 const TWICE: usize = 16;
 /// Pages that are copied for one stack: more than [`MAX_FRAMES`] small frames fill.
 const MAX_PAGES: usize = 4096;
-/// Ticks in a row at which a single unknown frame must be seen for it to be the new root.
+/// Times in a row that a single unknown frame must be seen for it to be the new root. The thread must have run
+/// in between: one that waits for a processor stays in the middle of a call for as long as that takes.
 const NEW_ROOT: u32 = 4;
 
 /// A frame as it was copied.
@@ -77,10 +78,11 @@ pub(crate) struct Plan {
     runs: [usize; 2],
     /// The outermost frame.
     root: Option<u64>,
-    /// Another one, and at how many ticks it was seen.
+    /// Another one, and how often it was seen.
     strange: (u64, u32),
-    /// It was seen at this tick.
-    strange_now: bool,
+    /// Changes when the thread has run or sleeps, and when it was what as the other one was last counted.
+    progress: u64,
+    counted_at: Option<u64>,
 }
 
 impl Plan {
@@ -93,7 +95,8 @@ impl Plan {
             runs: [0; 2],
             root: None,
             strange: (0, 0),
-            strange_now: false,
+            progress: 0,
+            counted_at: None,
         }
     }
 
@@ -112,9 +115,15 @@ impl Plan {
         image.add(Range::new(self.top, 8));
     }
 
-    /// Begins a tick: an unknown root counts once in each.
-    pub(crate) fn begin(&mut self) {
-        self.strange_now = false;
+    /// Begins a tick. `progress` is another number than before if the thread has run since, or sleeps: an
+    /// unknown root counts once for each.
+    pub(crate) fn begin(&mut self, progress: u64) {
+        self.progress = progress;
+    }
+
+    /// Whether it depends on the progress of the thread what is believed.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.strange.1 > 0
     }
 
     /// Reads the stack out of what was copied. `certain`: nothing can have moved.
@@ -210,13 +219,13 @@ impl Plan {
             self.strange = (0, 0);
             return true;
         }
-        // Either a frame that is being entered or left, or the thread began anew, which shows at every
-        // tick from now on. A frame that has not executed anything is being entered.
+        // Either a frame that is being entered or left, or the thread began anew, which shows whenever it
+        // has run from now on. A frame that has not executed anything is being entered.
         if last.lasti == 0 {
             return false;
         }
-        if !self.strange_now {
-            self.strange_now = true;
+        if self.counted_at != Some(self.progress) {
+            self.counted_at = Some(self.progress);
             let again = if self.strange.0 == last.addr { self.strange.1 } else { 0 };
             self.strange = (last.addr, again + 1);
         }
@@ -253,7 +262,7 @@ impl Plan {
                 break;
             }
             for (at, byte) in frame_bytes.iter_mut().enumerate() {
-                let addr = addr + at as u64;
+                let addr = addr.wrapping_add(at as u64);
                 *byte = seen.get(&(addr & !(PAGE - 1))).map_or(0, |page| page[(addr % PAGE) as usize]);
             }
             let Some(frame) = Frame::decode(table, addr, &frame_bytes) else { break };
@@ -309,3 +318,7 @@ fn runs(pages: &[u64]) -> Vec<Range> {
     }
     runs
 }
+
+#[cfg(test)]
+#[path = "stack_tests.rs"]
+mod tests;

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use slowpath_runtime_layout::{NAME, Refusal, Table, WORDS};
 
 use super::error::AttachError;
-use super::find::{Interpreter, find_interpreter};
+use super::find::{Interpreter, find_bundled, find_interpreter};
 use super::linux::LiveMemory;
 use super::maps::mappings;
 use super::memory::{Memory, MemoryError, Range};
@@ -123,6 +124,15 @@ pub enum PythonFacts {
         /// Read through `py-spy`, stacks only.
         legacy: bool,
     },
+    /// The one that comes with slowpath.
+    Bundled {
+        /// What it calls itself, with its version.
+        version: String,
+        /// The program.
+        binary: PathBuf,
+        /// Why what it publishes is not read; `None`: it is.
+        refusal: Option<String>,
+    },
     /// A version that is not known.
     Unsupported {
         /// Full version.
@@ -138,10 +148,11 @@ impl AccessFacts {
     /// Gathers the facts on process `pid`. Reads the target's memory, never writes or pauses.
     pub fn gather(pid: u32) -> Self {
         let mut facts = Self::gather_quickly(pid);
-        facts.python = match find_interpreter(pid, &LiveMemory::open(pid)) {
+        let memory = LiveMemory::open(pid);
+        facts.python = match find_interpreter(pid, &memory) {
             Ok(found) => python_facts(found),
             Err(AttachError::Unsupported { version, .. }) => PythonFacts::Unsupported { version },
-            Err(AttachError::NotPython { .. }) => PythonFacts::None,
+            Err(AttachError::NotPython { .. }) => bundled_facts(pid, &memory),
             Err(_) => PythonFacts::Unknown,
         };
         facts
@@ -170,6 +181,19 @@ fn python_facts(found: Interpreter) -> PythonFacts {
         legacy: found.is_legacy(),
         binary: found.binary,
     }
+}
+
+/// What is in a process without CPython.
+fn bundled_facts(pid: u32, memory: &dyn Memory) -> PythonFacts {
+    let Some((base, _)) = find_bundled(pid, memory) else { return PythonFacts::None };
+    let Ok(bytes) = memory.read_bytes(base, WORDS * 8) else { return PythonFacts::Unknown };
+    let binary = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+    let (version, refusal) = match Table::parse(&bytes) {
+        Ok(table) => (table.name(), None),
+        Err(Refusal::NoTable | Refusal::Starting) => return PythonFacts::Unknown,
+        Err(refusal) => (NAME.to_owned(), Some(refusal.to_string())),
+    };
+    PythonFacts::Bundled { version, binary, refusal }
 }
 
 fn target_facts(pid: u32) -> Option<TargetFacts> {

@@ -2,6 +2,8 @@
 //!
 //! Pure: facts in, findings out.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::access::{AccessFacts, CAP_SYS_PTRACE, Probe, PythonFacts, TargetFacts};
@@ -174,6 +176,7 @@ fn python(facts: &AccessFacts) -> Finding {
                 true => Finding::warn(what, "this version is read as stacks only, through py-spy", ""),
             }
         }
+        PythonFacts::Bundled { version, binary, refusal } => bundled(version, binary, refusal.as_deref()),
         PythonFacts::Unsupported { version } => Finding::fail(
             format!("it runs Python {version}"),
             format!("slowpath reads CPython {SUPPORTED}"),
@@ -188,6 +191,25 @@ fn python(facts: &AccessFacts) -> Finding {
             "its interpreter could not be told",
             "it has only just started, or its memory makes no sense",
             "try again",
+        ),
+    }
+}
+
+/// The runtime that comes with slowpath, and what can be had of it.
+fn bundled(version: &str, binary: &Path, refusal: Option<&str>) -> Finding {
+    let what = format!("it runs the bundled runtime, {version} ({})", binary.display());
+    match refusal {
+        None => Finding {
+            why:
+                "its stacks, threads, lines and instructions are read, and SP901 to SP904 judge them; it has \
+                  no GIL, its subinterpreters are not read, and --exact, --gc and dump --locals need CPython"
+                    .into(),
+            ..Finding::ok(what)
+        },
+        Some(refusal) => Finding::fail(
+            what,
+            format!("what it publishes of itself is not read: {refusal}"),
+            "build both from one checkout: cargo build --release && cargo runtime",
         ),
     }
 }
@@ -366,6 +388,11 @@ mod tests {
             static_link: false,
             legacy,
         };
+        let bundled = |refusal: Option<&str>| PythonFacts::Bundled {
+            version: "RustPython 0.6.0".into(),
+            binary: "/usr/bin/slowpath-python".into(),
+            refusal: refusal.map(str::to_owned),
+        };
         let cases = [
             ("all well", plain()),
             ("no such process", with(&|facts| facts.target = None)),
@@ -388,6 +415,11 @@ mod tests {
             ("not Python", with(&|facts| facts.python = PythonFacts::None)),
             ("too new", with(&|facts| facts.python = PythonFacts::Unsupported { version: "3.99.0".into() })),
             ("too early", with(&|facts| facts.python = PythonFacts::Unknown)),
+            ("bundled", with(&|facts| facts.python = bundled(None))),
+            (
+                "bundled, of another version",
+                with(&|facts| facts.python = bundled(Some("its table has version 9"))),
+            ),
             ("old", with(&|facts| facts.python = found(true))),
             ("filtered", with(&|facts| facts.ours.seccomp = 2)),
             (

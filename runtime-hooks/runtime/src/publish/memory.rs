@@ -4,25 +4,39 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-/// Reads this process.
+/// What calibration looks at.
+pub(super) trait Memory: Send + Sync {
+    /// Fills `bytes` with what is at `addr`; `None` if that is not all there.
+    fn fill(&self, addr: usize, bytes: &mut [u8]) -> Option<()>;
+}
+
+/// This process.
 pub(super) struct OwnMemory(File);
 
 impl OwnMemory {
     pub(super) fn open() -> Option<Self> {
         File::open("/proc/self/mem").ok().map(Self)
     }
+}
 
+impl Memory for OwnMemory {
+    fn fill(&self, addr: usize, bytes: &mut [u8]) -> Option<()> {
+        self.0.read_exact_at(bytes, addr as u64).ok()
+    }
+}
+
+impl dyn Memory + '_ {
     /// `N` bytes at `addr`.
     pub(super) fn read<const N: usize>(&self, addr: usize) -> Option<[u8; N]> {
         let mut bytes = [0; N];
-        self.0.read_exact_at(&mut bytes, addr as u64).ok()?;
+        self.fill(addr, &mut bytes)?;
         Some(bytes)
     }
 
     /// `len` bytes at `addr` as words.
     pub(super) fn words(&self, addr: usize, len: usize) -> Option<Vec<usize>> {
         let mut bytes = vec![0; len - len % 8];
-        self.0.read_exact_at(&mut bytes, addr as u64).ok()?;
+        self.fill(addr, &mut bytes)?;
         let (words, _) = bytes.as_chunks();
         Some(words.iter().map(|word| usize::from_ne_bytes(*word)).collect())
     }
@@ -53,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_wrong_address_is_no_end_of_the_program() {
-        let memory = OwnMemory::open().unwrap();
+        let memory: &dyn Memory = &OwnMemory::open().unwrap();
         let known = 0x5107_u64;
         assert_eq!(memory.word((&raw const known).addr()), Some(0x5107));
         assert_eq!(memory.word(8), None);

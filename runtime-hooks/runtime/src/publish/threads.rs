@@ -9,8 +9,6 @@ use rustpython_vm::vm::thread::{CurrentFrameSlot, current_thread_slot};
 use rustpython_vm::{AsObject, PyObjectRef, PyResult, VirtualMachine};
 use slowpath_runtime_layout::{MAX_THREADS, THREAD_WORDS, Thread};
 
-use super::field;
-
 type Entry = [AtomicU64; THREAD_WORDS];
 
 pub(super) static THREADS: Threads =
@@ -50,7 +48,7 @@ impl Threads {
         }
         let sequence = entry[0].load(Ordering::Relaxed);
         entry[0].store((sequence | 1) + 1, Ordering::Release);
-        field(|table| &mut table.threads_used).fetch_max(at as u64 + 1, Ordering::Relaxed);
+        field!(threads_used).fetch_max(at as u64 + 1, Ordering::Relaxed);
         Some(entry)
     }
 }
@@ -71,9 +69,9 @@ impl Registration {
         };
         let entry = THREADS.take(&thread);
         if entry.is_none() {
-            field(|table| &mut table.thread_overflow).fetch_add(1, Ordering::Relaxed);
+            field!(thread_overflow).fetch_add(1, Ordering::Relaxed);
         }
-        field(|table| &mut table.threads_generation).fetch_add(1, Ordering::Release);
+        field!(threads_generation).fetch_add(1, Ordering::Release);
         Some(Self { entry, _slot: slot })
     }
 }
@@ -83,7 +81,7 @@ impl Drop for Registration {
         let Some(entry) = self.entry else { return };
         entry[0].fetch_add(1, Ordering::Release);
         entry[1].store(0, Ordering::Release);
-        field(|table| &mut table.threads_generation).fetch_add(1, Ordering::Release);
+        field!(threads_generation).fetch_add(1, Ordering::Release);
     }
 }
 
@@ -140,7 +138,7 @@ fn begin_child(vm: &VirtualMachine) {
         }
     });
     register_current(vm);
-    field(|table| &mut table.pid).store(std::process::id().into(), Ordering::Release);
+    field!(pid).store(std::process::id().into(), Ordering::Release);
 }
 
 /// The arguments of a thread start, whose function is called by one that enters the thread first.
