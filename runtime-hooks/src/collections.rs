@@ -8,7 +8,7 @@
 //! interpreter. What other callbacks do at the beginning is part of the duration, as the program waits for
 //! it, too.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
 use std::sync::atomic::{AtomicPtr, Ordering, fence};
 
 use slowpath_events::layout::*;
@@ -25,7 +25,7 @@ const FASTCALL: i32 = 0x80;
 /// Entries of the list that are looked at.
 const MOST: isize = 4096;
 /// `None`, which is immortal since 3.12: what the callback returns even if the hooks are out.
-static NONE: AtomicPtr<std::ffi::c_void> = AtomicPtr::new(std::ptr::null_mut());
+static NONE: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
 
 static CALLBACK: Method = Method {
     name: c"slowpath_collection".as_ptr(),
@@ -87,7 +87,7 @@ unsafe fn place(api: &Api, gc: &GcApi, list: Object) -> Option<isize> {
             let entry = (gc.list_get)(list, *at);
             !entry.is_null()
                 && api.type_of(entry) == gc.function_type
-                && (gc.function)(entry) as usize == on_collection as *const () as usize
+                && std::ptr::eq((gc.function)(entry), on_collection as *const c_void)
         })
     }
 }
