@@ -145,7 +145,8 @@ pub(crate) enum Command {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) sampling: SamplingArgs,
-    /// Load hooks into the program that count every store to modules and classes, with its line (3.12+)
+    /// Load hooks into the program that count every store to modules and classes, with its line, and time
+    /// garbage collections (one entry in gc.callbacks) (3.12+)
     #[arg(long, help_heading = "Sampling", conflicts_with = "no_advice")]
     pub(crate) exact: bool,
     #[command(flatten)]
@@ -162,7 +163,8 @@ pub(crate) struct AttachArgs {
     pub(crate) pid: u32,
     #[command(flatten)]
     pub(crate) sampling: SamplingArgs,
-    /// Load hooks into the process that count every store to modules and classes, with its line (3.14+)
+    /// Load hooks into the process that count every store to modules and classes, with its line, and time
+    /// garbage collections (one entry in gc.callbacks) (3.14+)
     #[arg(long, help_heading = "Sampling", conflicts_with = "no_advice")]
     pub(crate) exact: bool,
     #[command(flatten)]

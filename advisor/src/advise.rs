@@ -2,7 +2,7 @@
 
 use slowpath_profile::evidence::ProcessEvidence;
 use slowpath_profile::file::FileError;
-use slowpath_profile::finding::{FINDINGS_SCHEMA, Findings, RuleVerdict, VerdictKind};
+use slowpath_profile::finding::{FINDINGS_SCHEMA, Findings, GcPauses, RuleVerdict, VerdictKind};
 use slowpath_profile::ids::Id;
 use slowpath_profile::{ProcessId, Source};
 
@@ -47,6 +47,7 @@ fn judge_all(
         samples: weight.total(),
         ..Findings::default()
     };
+    source.evidence().iter().for_each(|evidence| add_pauses(&mut findings.gc_pauses, evidence));
     if weight.total() < ENOUGH_SAMPLES {
         let reason =
             format!("{} samples with a stack are too few; {ENOUGH_SAMPLES} are needed", weight.total());
@@ -78,6 +79,25 @@ fn judge_all(
     findings.verdicts = outcomes.into_iter().flatten().collect();
     (findings.findings, findings.minor, findings.joint) = merger.findings(&weight);
     Ok(findings)
+}
+
+/// Adds the collections of one process.
+fn add_pauses(pauses: &mut Vec<GcPauses>, evidence: &ProcessEvidence) {
+    let Some(exact) = &evidence.exact else { return };
+    for (generation, total) in (0u32..).zip(&exact.collected) {
+        let of = exact.collections.iter().filter(|pause| pause.generation == generation);
+        let longest_ns = of.map(|pause| pause.duration_ns).max().unwrap_or(0);
+        let known = pauses.iter_mut().find(|known| known.generation == generation);
+        let new = GcPauses { generation, times: total.times, total_ns: total.duration_ns, longest_ns };
+        match known {
+            Some(known) => {
+                known.times = known.times.saturating_add(new.times);
+                known.total_ns = known.total_ns.saturating_add(new.total_ns);
+                known.longest_ns = known.longest_ns.max(new.longest_ns);
+            }
+            None => pauses.push(new),
+        }
+    }
 }
 
 fn judge(context: &Context<'_>, rule: &Rule, merger: &mut Merger) -> RuleVerdict {

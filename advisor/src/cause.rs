@@ -68,6 +68,10 @@ pub fn find(context: &Context<'_>, wanted: &Wanted<'_>) -> Culprits {
             !store.name.is_empty() || (*samples > 0 && !is_of_library(context, store))
         });
     }
+    // Where no name tells them apart, a program that does it itself is likelier than the library that it starts with.
+    if wanted.changed.is_empty() && found.iter().any(|(store, _)| !is_of_library(context, store)) {
+        found.retain(|(store, _)| !is_of_library(context, store));
+    }
     found.sort_by_key(|(store, samples)| {
         (store.name.is_empty(), std::cmp::Reverse(*samples), store.function, store.offset)
     });
@@ -126,10 +130,19 @@ fn candidates<'c>(context: &'c Context<'_>, wanted: &'c Wanted<'_>) -> impl Iter
         if !dynamic && !wanted.named.contains(&store.kind) {
             return false;
         }
+        if is_of_import_system(context, store) {
+            return false;
+        }
         let changed =
             wanted.changed.is_empty() || wanted.changed.iter().any(|change| change.name == store.name);
         (changed || (dynamic && store.name.is_empty())) && (wanted.fits)(store)
     })
+}
+
+/// Whether a store is in the code that imports, which writes to modules only while it imports them.
+fn is_of_import_system(context: &Context<'_>, store: &Store) -> bool {
+    let function = context.function(store.function);
+    function.is_some_and(|function| context.tables.text(function.file).starts_with("<frozen importlib"))
 }
 
 /// Whether a store is in code of Python or a package.

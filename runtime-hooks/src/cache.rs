@@ -2,7 +2,7 @@
 //!
 //! A line holds what a slot holds, in the form in which it is at hand: the address of the instruction instead of
 //! code object and offset, the address of the key beside its hash. It is right for as long as the code object and the
-//! object live; when one that has slots dies, all lines are forgotten.
+//! object live; when one that has slots dies, or the hooks are taken out, all lines are forgotten.
 
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -23,9 +23,22 @@ pub(crate) struct Line {
     kind: AtomicUsize,
     /// Address of the count of its slot.
     count: AtomicPtr<u64>,
-    /// A type of values that are no classes.
+    /// A type of values that are no classes; 0 stands for no value.
     plain: AtomicUsize,
 }
+
+/// So many writes of each slot are events of their own; later ones if their number is a power of two.
+const FIRST: u64 = 4;
+
+/// Whether the write of this number is an event of its own.
+#[inline(always)]
+pub(crate) fn is_event(number: u64) -> bool {
+    // 1, 2 and 4 are powers of two.
+    number & number.wrapping_sub(1) == 0 || number == FIRST - 1
+}
+
+/// The lines of this process. A callback comes with the GIL of the main interpreter, so they have one user at a time.
+pub(crate) static CACHE: Cache = Cache([const { Line::empty() }; LINES]);
 
 impl Line {
     const fn empty() -> Self {
@@ -51,10 +64,24 @@ pub(crate) struct Write {
 }
 
 /// The lines.
-pub(crate) struct Cache(Box<[Line; LINES]>);
+pub(crate) struct Cache([Line; LINES]);
 
 impl Line {
-    /// What the key must hash to; 0 where there is none.
+    /// Counts one more of a write that [`Cache::find`] gave this line for, if that is all there is to do: no event, and a
+    /// value of the type that came last.
+    #[inline(always)]
+    pub(crate) fn count_quickly(&self, ty: usize) -> bool {
+        // SAFETY: as in `count`.
+        let count = unsafe { AtomicU64::from_ptr(self.count.load(Relaxed)) };
+        let more = count.load(Relaxed).wrapping_add(1);
+        if is_event(more) || self.plain.load(Relaxed) != ty {
+            return false;
+        }
+        count.store(more, Relaxed);
+        true
+    }
+
+    /// What the key must hash to; 0 where its address is enough: there is none, or it lives for ever.
     #[inline]
     pub(crate) fn key_id(&self) -> usize {
         self.key_id.load(Relaxed)
@@ -83,18 +110,14 @@ impl Line {
 }
 
 impl Cache {
-    pub(crate) fn new() -> Self {
-        Self(Box::new([const { Line::empty() }; LINES]))
-    }
-
-    #[inline]
+    #[inline(always)]
     fn line(&self, instruction: usize, write: Write) -> &Line {
         let mixed = (instruction >> 1) ^ (write.object as usize >> 4) ^ (write.key as usize >> 4);
         &self.0[mixed & (LINES - 1)]
     }
 
     /// The line of a write. The caller has to compare the hash of the key.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, instruction: usize, write: Write) -> Option<&Line> {
         let line = self.line(instruction, write);
         let same = line.instruction.load(Relaxed) == instruction
@@ -126,13 +149,19 @@ impl Cache {
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_first_writes_and_powers_of_two_are_events() {
+        let events: Vec<u64> = (1..40).filter(|number| is_event(*number)).collect();
+        assert_eq!(events, [1, 2, 3, 4, 8, 16, 32]);
+    }
+
     fn write(object: usize, key: usize) -> Write {
         Write { object: object as Object, key: key as Object, kind: 1 }
     }
 
     #[test]
     fn a_write_is_found_until_something_dies() {
-        let (cache, count) = (Cache::new(), AtomicU64::new(7));
+        let (cache, count) = (Cache([const { Line::empty() }; LINES]), AtomicU64::new(7));
         assert!(cache.find(0x1000, write(0x20, 0x30)).is_none());
         cache.keep(0x1000, write(0x20, 0x30), 99, &count);
         let line = cache.find(0x1000, write(0x20, 0x30)).expect("just kept");
@@ -141,9 +170,14 @@ mod tests {
             assert!(cache.find(0x1000, other).is_none());
         }
         assert!(cache.find(0x1002, write(0x20, 0x30)).is_none());
-        assert!(!line.is_plain(0x40 as Object));
+        assert!(!line.is_plain(0x40 as Object) && !line.count_quickly(0x40));
         line.note_plain(0x40 as Object);
-        assert!(line.is_plain(0x40 as Object));
+        assert!(line.is_plain(0x40 as Object) && line.count_quickly(0x40));
+        assert_eq!(count.load(Relaxed), 9);
+        // What is an event of its own is left to the long way.
+        count.store(15, Relaxed);
+        assert!(!line.count_quickly(0x40));
+        assert_eq!(count.load(Relaxed), 15);
         cache.forget();
         assert!(cache.find(0x1000, write(0x20, 0x30)).is_none());
     }

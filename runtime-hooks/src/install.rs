@@ -5,11 +5,13 @@ use std::sync::atomic::Ordering;
 
 use slowpath_events::layout::{header, status, watcher};
 
+use crate::cache::CACHE;
+use crate::collections;
 use crate::file::Map;
 use crate::python::{Api, Object, version};
 use crate::record::State;
-use crate::watch::{STATE, on_code, on_dict, on_function, on_type};
-use crate::writer::{Offsets, is_free_threaded};
+use crate::watch::{STATE, on_code, on_dict, on_dict_quickly, on_function, on_type};
+use crate::writer::{Offsets, QUICK, is_free_threaded};
 
 /// The first version with watchers, and the first that is not known.
 const FIRST: u64 = 0x030c;
@@ -109,6 +111,7 @@ unsafe fn again(state: &'static State, directory: &[u8]) {
         }
     }
     STATE.store(std::ptr::from_ref(next).cast_mut(), Ordering::Release);
+    CACHE.forget();
     // SAFETY: as the caller says.
     unsafe { watch(next, map) };
     map.publish();
@@ -123,6 +126,8 @@ pub(crate) unsafe fn remove() {
     let Some(state) = (unsafe { STATE.swap(std::ptr::null_mut(), Ordering::AcqRel).as_ref() }) else {
         return;
     };
+    // The quick way asks for nothing else.
+    CACHE.forget();
     let id = |at: usize| Some(state.ids[at].swap(-1, Ordering::Relaxed)).filter(|id| *id >= 0);
     let api = &state.api;
     let clear =
@@ -134,6 +139,8 @@ pub(crate) unsafe fn remove() {
             unsafe { (api.clear_error)() };
         }
     }
+    // SAFETY: as the caller says.
+    unsafe { collections::unwatch(api, state.gc.as_ref()) };
     if let Some(map) = state.file() {
         map.set(header::STATUS, status::STOPPED);
     }
@@ -144,7 +151,8 @@ extern "C" fn in_child() {
     // SAFETY: a state is never freed; there is one thread.
     if let Some(state) = unsafe { STATE.load(Ordering::Relaxed).as_ref() } {
         // Its lines lead into that.
-        state.cache.forget();
+        CACHE.forget();
+        state.collecting_since.store(0, Ordering::Relaxed);
         let map = state.map.swap(std::ptr::null_mut(), Ordering::Relaxed);
         if !map.is_null() {
             state.parent.store(map, Ordering::Relaxed);
@@ -168,10 +176,14 @@ unsafe fn watch(state: &State, map: Map) {
             }
             state.ids[at].store(id, Ordering::Relaxed);
         };
+        let on_dict = if QUICK.prepare(api, &state.offsets) { on_dict_quickly } else { on_dict };
         add(0, watcher::DICT, &|| (api.dict_add_watcher)(on_dict));
         add(1, watcher::TYPE, &|| (api.type_add_watcher)(on_type));
         add(2, watcher::FUNCTION, &|| (api.function_add_watcher)(on_function));
         add(3, watcher::CODE, &|| (api.code_add_watcher)(on_code));
+        if !collections::watch(api, state.gc.as_ref()) {
+            map.set(header::REFUSED, map.get(header::REFUSED) | watcher::COLLECTIONS);
+        }
         let modules: Object = (api.modules)();
         if modules.is_null() {
             (api.clear_error)();

@@ -5,13 +5,13 @@
 //! `load` has the two ways in. Every symbol of the C API is looked up in the running process (`python`);
 //! no header and no `libpython` is needed to build it. `install` adds the watchers and finds what to watch,
 //! `watch` is what the interpreter calls, `writer` finds out who wrote, `record` and `tables` count it into the
-//! shared file of `slowpath_events` that `file` makes.
+//! shared file of `slowpath_events` that `file` makes; `collections` is told of garbage collections.
 //!
 //! # What a callback does and does not
 //!
 //! - It returns 0, sets no exception and touches none that is pending.
-//! - It makes no Python object, runs no Python code, and changes no reference count for longer than it runs.
-//!   `PyEval_GetFrame` would make a frame object: frames are read where they are, at offsets that
+//! - It makes no Python object, runs no Python code, and changes no reference count for longer than it runs
+//!   (`install` makes one function, for `gc.callbacks`). `PyEval_GetFrame` would make a frame object: frames are read where they are, at offsets that
 //!   `_Py_DebugOffsets` publishes (3.13+) or that are fixed for 3.12, and a frame is believed only if what it
 //!   runs is of the type `code`.
 //! - It takes no lock and waits for nothing. Only the main interpreter is watched, so its GIL is held by whoever
@@ -24,6 +24,7 @@
 //! that are bound to no module and to no other class are not found.
 
 mod cache;
+mod collections;
 mod file;
 mod install;
 mod load;

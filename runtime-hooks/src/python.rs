@@ -1,6 +1,6 @@
 //! The C API of the process that we are in, looked up by name.
 
-use std::ffi::{CStr, c_char, c_int, c_uint, c_ulong, c_void};
+use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 
 /// A `PyObject *`, or another pointer of CPython.
 pub(crate) type Object = *mut c_void;
@@ -23,17 +23,19 @@ pub(crate) fn symbol(name: &CStr) -> Option<Object> {
 
 macro_rules! api {
     (
+        $(#[$about:meta])*
+        $api:ident
         functions { $($function:ident: $kind:ty = $($name:literal)|+;)* }
         data { $($data:ident = $data_name:literal;)* }
     ) => {
-        /// What is used of the C API.
+        $(#[$about])*
         #[derive(Clone, Copy)]
-        pub(crate) struct Api {
+        pub(crate) struct $api {
             $(pub(crate) $function: $kind,)*
             $(pub(crate) $data: Object,)*
         }
 
-        impl Api {
+        impl $api {
             /// Looks all of it up; `None` if something is missing.
             pub(crate) fn find() -> Option<Self> {
                 Some(Self {
@@ -50,6 +52,8 @@ macro_rules! api {
 }
 
 api! {
+    /// What is used of the C API.
+    Api
     functions {
         thread_state: unsafe extern "C" fn() -> *const u8 = c"PyThreadState_GetUnchecked" | c"_PyThreadState_UncheckedGet";
         interpreter: unsafe extern "C" fn() -> Object = c"PyInterpreterState_Get";
@@ -90,12 +94,55 @@ api! {
     }
 }
 
+api! {
+    /// What is used of it to be told of garbage collections.
+    GcApi
+    functions {
+        gc_definition: unsafe extern "C" fn() -> Object = c"PyInit_gc";
+        make_module: unsafe extern "C" fn(Object, Object, c_int) -> Object = c"PyModule_FromDefAndSpec2";
+        execute: unsafe extern "C" fn(Object, Object) -> c_int = c"PyModule_ExecDef";
+        attribute: unsafe extern "C" fn(Object, *const c_char) -> Object = c"PyObject_GetAttrString";
+        call: unsafe extern "C" fn(Object, Object, Object) -> Object = c"PyObject_Call";
+        make_tuple: unsafe extern "C" fn(isize) -> Object = c"PyTuple_New";
+        make_dict: unsafe extern "C" fn() -> Object = c"PyDict_New";
+        make_string: unsafe extern "C" fn(*const c_char) -> Object = c"PyUnicode_FromString";
+        dict_set: unsafe extern "C" fn(Object, *const c_char, Object) -> c_int = c"PyDict_SetItemString";
+        dict_get: unsafe extern "C" fn(Object, *const c_char) -> Object = c"PyDict_GetItemString";
+        long: unsafe extern "C" fn(Object) -> c_long = c"PyLong_AsLong";
+        make_function: unsafe extern "C" fn(*const Method, Object, Object) -> Object = c"PyCFunction_NewEx";
+        function: unsafe extern "C" fn(Object) -> Object = c"PyCFunction_GetFunction";
+        list_append: unsafe extern "C" fn(Object, Object) -> c_int = c"PyList_Append";
+        list_len: unsafe extern "C" fn(Object) -> isize = c"PyList_Size";
+        list_get: unsafe extern "C" fn(Object, isize) -> Object = c"PyList_GetItem";
+        list_set: unsafe extern "C" fn(Object, isize, isize, Object) -> c_int = c"PyList_SetSlice";
+        error: unsafe extern "C" fn() -> Object = c"PyErr_Occurred";
+    }
+    data {
+        function_type = c"PyCFunction_Type";
+        list_type = c"PyList_Type";
+        dict_type = c"PyDict_Type";
+        none = c"_Py_NoneStruct";
+    }
+}
+
+/// `PyMethodDef`.
+#[repr(C)]
+pub(crate) struct Method {
+    pub(crate) name: *const c_char,
+    pub(crate) function: extern "C" fn(Object, *const Object, isize) -> Object,
+    pub(crate) flags: c_int,
+    pub(crate) about: *const c_char,
+}
+
+// SAFETY: it is never written to, and what it points to is constant.
+unsafe impl Sync for Method {}
+
 /// `PyObject.ob_type`, the same in every build that keeps a GIL.
-const OB_TYPE: usize = 8;
+pub(crate) const OB_TYPE: usize = 8;
 /// `PyTypeObject.tp_flags`; [`Api::knows_flags`] makes sure.
 const TP_FLAGS: usize = 168;
 /// `PyASCIIObject.hash`: behind `ob_base` and `length`.
-const HASH: usize = 24;
+pub(crate) const HASH: usize = 24;
 /// `Py_TPFLAGS_TYPE_SUBCLASS`, `Py_TPFLAGS_UNICODE_SUBCLASS`, `Py_TPFLAGS_HEAPTYPE`.
 const IS_TYPE: u64 = 1 << 31;
 const IS_STRING: u64 = 1 << 28;
@@ -184,6 +231,15 @@ impl Api {
                 false => 0,
             }
         }
+    }
+
+    /// Whether it lives as long as the interpreter does: the low half of its reference count is negative (3.12+).
+    ///
+    /// # Safety
+    /// `object` must be alive.
+    pub(crate) unsafe fn is_immortal(&self, object: Object) -> bool {
+        // SAFETY: every object begins with its reference count.
+        unsafe { (word(object.cast(), 0) as u32).cast_signed() < 0 }
     }
 
     /// What tells keys apart: the hash of a string, which a dict has computed before it calls anybody, else

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, 
 
 use slowpath_events::layout::*;
 
-use crate::cache::{Cache, Line, Write};
+use crate::cache::{CACHE, Line, Write, is_event};
 use crate::file::{Map, now_ns};
-use crate::python::{Api, Object};
+use crate::python::{Api, GcApi, Object};
 use crate::writer::{Offsets, Place, line};
 
 /// Entries of the index of slots, of codes and of objects: twice what they index, powers of two.
@@ -15,8 +15,6 @@ pub(crate) const CODE_INDEX: usize = 2 * CODES;
 pub(crate) const OBJECT_INDEX: usize = 2 * OBJECTS;
 /// Places that are tried for one entry.
 const PROBES: usize = 64;
-/// So many writes of each slot are events of their own; later ones if their number is a power of two.
-const FIRST: u64 = 4;
 /// Frames that are looked through for the body of a module.
 const MAX_DEPTH: usize = 64;
 /// A frame whose code found no room.
@@ -25,6 +23,10 @@ const NO_CODE: u32 = u32::MAX;
 /// Everything that the hooks of this process know.
 pub(crate) struct State {
     pub(crate) api: Api,
+    /// For garbage collections, if all of it is there.
+    pub(crate) gc: Option<GcApi>,
+    /// When the collection that runs began; 0: none runs.
+    pub(crate) collecting_since: AtomicU64,
     pub(crate) offsets: Offsets,
     pub(crate) directory: Vec<u8>,
     /// Forked children have a file of their own.
@@ -42,7 +44,6 @@ pub(crate) struct State {
     slots: Box<[AtomicU32]>,
     pub(crate) codes: Box<[AtomicU32]>,
     pub(crate) objects: Box<[AtomicU32]>,
-    pub(crate) cache: Cache,
     /// Functions that are entered: as long as there is none, nobody asks for one.
     pub(crate) functions: AtomicU32,
     /// Whether a slot refers to the object.
@@ -74,6 +75,8 @@ impl State {
     pub(crate) fn new(api: Api, offsets: Offsets, directory: Vec<u8>, children: bool, map: Map) -> Self {
         Self {
             api,
+            gc: GcApi::find(),
+            collecting_since: AtomicU64::new(0),
             offsets,
             directory,
             children,
@@ -85,7 +88,6 @@ impl State {
             slots: zeroed(SLOT_INDEX),
             codes: zeroed(CODE_INDEX),
             objects: zeroed(OBJECT_INDEX),
-            cache: Cache::new(),
             functions: AtomicU32::new(0),
             written: zeroed(OBJECTS),
             last: Default::default(),
@@ -119,13 +121,13 @@ impl State {
     pub(crate) unsafe fn write_again(&self, write: Write, value: Object) -> bool {
         // SAFETY: the thread is attached, or it would not be in a watcher.
         let instruction = unsafe { self.offsets.instruction(&self.api) };
-        let Some(line) = self.cache.find(instruction, write) else { return false };
+        let Some(line) = CACHE.find(instruction, write) else { return false };
         // SAFETY: the key is alive.
-        if !write.key.is_null() && unsafe { self.api.hash_of(write.key) } != line.key_id() {
+        if line.key_id() != 0 && unsafe { self.api.hash_of(write.key) } != line.key_id() {
             return false;
         }
         let times = line.count();
-        if times <= FIRST || times.is_power_of_two() {
+        if is_event(times) {
             // SAFETY: as above.
             unsafe { self.detail(write, times) };
         }
@@ -193,9 +195,12 @@ impl State {
                 let times = map.count(row + slot::COUNT);
                 // A frame above this one runs no Python code, and is not at this instruction.
                 if place.is_at(instruction) && may_keep {
-                    self.cache.keep(instruction, write, key_id as usize, map.word(row + slot::COUNT));
+                    // SAFETY: the key is alive.
+                    let lasts = key.is_null() || unsafe { self.api.is_immortal(key) };
+                    let key_id = if lasts { 0 } else { key_id as usize };
+                    CACHE.keep(instruction, write, key_id, map.word(row + slot::COUNT));
                 }
-                if times <= FIRST || times.is_power_of_two() {
+                if is_event(times) {
                     // SAFETY: as above.
                     unsafe { self.detail_of(map, number, place, kind, times) };
                 }

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use slowpath_events::layout::*;
 
+use crate::cache::CACHE;
 use crate::file::Map;
 use crate::python::Object;
 use crate::record::{CODE_INDEX, OBJECT_INDEX, State, mix, places, slot_at};
@@ -94,7 +95,7 @@ impl State {
 
     /// Makes slots that name this address match nothing any more.
     fn retire(&self, map: Map, word: usize, address: u64) {
-        self.cache.forget();
+        CACHE.forget();
         for number in 0..map.get(header::SLOTS).min(SLOTS as u64) as u32 {
             let at = slot_at(number) + word;
             if map.get(at) == address {

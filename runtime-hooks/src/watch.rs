@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use slowpath_events::layout::{header, kind, object};
 
-use crate::cache::Write;
+use crate::cache::{CACHE, Write};
 use crate::file::Map;
-use crate::python::Object;
+use crate::python::{HASH, OB_TYPE, Object, word};
 use crate::record::State;
+use crate::writer::QUICK;
 
 /// `PyDict_EVENT_DEALLOCATED`.
 const DEALLOCATED: c_int = 5;
@@ -38,7 +39,27 @@ fn with_file() -> Option<(&'static State, Map)> {
     Some((state, state.file()?))
 }
 
+/// `PyDict_WatchCallback` where [`QUICK`] is prepared: most writes need no more than this, and it calls nothing.
+pub(crate) extern "C" fn on_dict_quickly(event: c_int, dict: Object, key: Object, value: Object) -> c_int {
+    let write = Write { object: dict, key, kind: event as u8 };
+    // SAFETY: the interpreter calls with objects that are alive, and null where there is none.
+    unsafe {
+        if let Some(line) = CACHE.find(QUICK.instruction(), write) {
+            let ty = if value.is_null() { 0 } else { word(value.cast(), OB_TYPE) };
+            let is_it = || {
+                word(key.cast(), OB_TYPE) == QUICK.string_type.load(Ordering::Relaxed)
+                    && word(key.cast(), HASH) == line.key_id()
+            };
+            if (line.key_id() == 0 || is_it()) && line.count_quickly(ty) {
+                return 0;
+            }
+        }
+    }
+    on_dict(event, dict, key, value)
+}
+
 /// `PyDict_WatchCallback`.
+#[inline(never)]
 pub(crate) extern "C" fn on_dict(event: c_int, dict: Object, key: Object, value: Object) -> c_int {
     let Some(state) = state() else { return 0 };
     // SAFETY: the interpreter calls with objects that are alive, and null where there is none.

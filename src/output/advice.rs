@@ -162,7 +162,8 @@ fn causes(out: &mut String, finding: &Finding, style: Style) {
 
 fn cause_line(cause: &Cause) -> String {
     let parts = [place(&cause.place), cause.statement.clone()];
-    let mut line = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ");
+    let parts = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ");
+    let mut line = format!("({}) {parts}", cause.label());
     if !cause.symbol.is_empty() {
         let _ = write!(line, "  ({})", cause.symbol);
     }

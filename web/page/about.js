@@ -104,7 +104,7 @@ function howToRead() {
     "Self is what ends there, total what passes there. Every share names what it is a share of.",
     "Running, waiting for the GIL and idle stay apart; samples of instructions are running samples only.",
     "The state of an instruction is read from the interpreter's own caches, never guessed from samples: ● specialised, ◔ warming, ◌ backed off, ✖ deopted, · not specialisable, ? unknown.",
-    "A cause is likely where it is inferred and exact where it was observed. A saving is a range that holds in nine of ten cases.",
+    "A cause is exact where it was observed, static where it is a fact of the code, and likely where it is inferred. A saving is a range that holds in nine of ten cases.",
   ];
   const keys = [
     ["Tabs", "arrows"], ["Flame graph", "arrows move, Enter zooms, Escape goes back, Space focuses"], ["Source", "arrows move, [ and ] step through the findings"],

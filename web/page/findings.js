@@ -98,7 +98,7 @@ function row(finding) {
     make("span", { class: "what" },
       make("span", { class: "title" }, plain(finding.title ?? "")),
       make("span", {}, plain(finding.fix?.text ?? "")),
-      make("span", { class: "where" }, hurt ? placeOf(hurt.place) : "", cause ? ` \u2013 caused (${cause.is_exact ? "exact" : "likely"}) by ${placeOf(cause.place)}` : "",
+      make("span", { class: "where" }, hurt ? placeOf(hurt.place) : "", cause ? ` \u2013 caused (${cause.label}) by ${placeOf(cause.place)}` : "",
         ` \u2013 ${finding.rule}, confidence ${finding.confidence}${finding.state_text ? `, ${plain(finding.state_text)}` : ""}`)));
   head.addEventListener("click", () => {
     const next = head.getAttribute("aria-expanded") !== "true";
@@ -200,7 +200,7 @@ function source(at) {
 /** From the cause to what it does. @param {Finding} finding */
 function chain(finding) {
   const causes = (finding.causes ?? []).map((/** @type {any} */ cause) => make("li", {},
-    make("strong", {}, cause.is_exact ? "caused (exact) " : "caused (likely) "), sourceLink(cause.place), " ", make("code", {}, plain(cause.statement ?? "")),
+    make("strong", {}, `caused (${cause.label}) `), sourceLink(cause.place), " ", make("code", {}, plain(cause.statement ?? "")),
     cause.symbol ? ` changes ${plain(cause.symbol)}` : "", cause.how ? `: ${plain(cause.how)}` : ""));
   const reasons = (finding.why ?? []).map((/** @type {any} */ reason) => make("li", {}, make("span", { class: "level" }, `${reason.level} `), plain(reason.text)));
   if (causes.length === 0) causes.push(make("li", {}, "What caused it is not known."));

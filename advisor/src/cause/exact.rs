@@ -32,28 +32,49 @@ pub(super) fn find(context: &Context<'_>, wanted: &Wanted<'_>) -> Option<Culprit
         all.retain(|write| changed(write));
     }
     all.sort_by_key(|write| (std::cmp::Reverse(write.times), write.function, write.offset));
-    let most = all.first()?.times;
-    let total: u64 = all.iter().map(|write| write.times).sum();
-    all.retain(|write| write.times.saturating_mul(RARE) >= most);
+    let total = all.iter().fold(0u64, |total, write| total.saturating_add(write.times));
     // Keys that one line makes are one cause.
-    let mut lines: Vec<(&Write, u64, usize)> = Vec::new();
+    let mut lines: Vec<Line<'_>> = Vec::new();
     for write in all {
-        let same = |(known, ..): &&mut (&Write, u64, usize)| {
-            (known.function, known.line, known.kind) == (write.function, write.line, write.kind)
-        };
-        match lines.iter_mut().find(same) {
-            Some((_, times, keys)) => (*times, *keys) = (*times + write.times, *keys + 1),
-            None => lines.push((write, write.times, 1)),
+        match lines.iter_mut().find(|line| line.is_of(write)) {
+            Some(line) => line.add(write),
+            None => lines.push(Line { write, times: write.times, keys: vec![&write.key] }),
         }
     }
-    lines.sort_by_key(|(write, times, _)| (std::cmp::Reverse(*times), write.function, write.offset));
+    lines.sort_by_key(|line| (std::cmp::Reverse(line.times), line.write.function, line.write.offset));
+    let most = lines.first()?.times;
+    lines.retain(|line| line.times.saturating_mul(RARE) >= most);
     let missing = match facts.uncounted {
         0 => String::new(),
         uncounted => format!("; {uncounted} writes to anything found no room to be counted"),
     };
     let how = format!("counted inside of the process, write by write: {}{missing}", times(total));
-    let causes = lines.iter().take(LISTED).map(|(write, times, keys)| cause(context, write, *times, *keys));
+    let causes = lines.iter().take(LISTED).map(|line| cause(context, line));
     Some(Culprits { causes: causes.collect(), level: EvidenceLevel::Writer, how })
+}
+
+/// What one line did.
+struct Line<'w> {
+    /// The most frequent write.
+    write: &'w Write,
+    times: u64,
+    keys: Vec<&'w str>,
+}
+
+impl<'w> Line<'w> {
+    fn is_of(&self, write: &Write) -> bool {
+        // A store makes a key the first time and gives it another value later: it is one statement.
+        let what = |kind| if kind == WriteKind::Inserted { WriteKind::Rebound } else { kind };
+        let of = |write: &Write| (write.function, write.line, what(write.kind));
+        of(self.write) == of(write)
+    }
+
+    fn add(&mut self, write: &'w Write) {
+        self.times = self.times.saturating_add(write.times);
+        if !self.keys.contains(&&*write.key) {
+            self.keys.push(&write.key);
+        }
+    }
 }
 
 /// How often attributes of a class were written, and how often the interpreter told that its version tag was
@@ -67,22 +88,24 @@ pub(crate) fn of_class(context: &Context<'_>, owner: &str) -> Option<(u64, u64)>
     Some((of(false), of(true))).filter(|counts| *counts != (0, 0))
 }
 
-fn cause(context: &Context<'_>, write: &Write, counted: u64, keys: usize) -> Cause {
+fn cause(context: &Context<'_>, line: &Line<'_>) -> Cause {
+    let Line { write, times: counted, ref keys } = *line;
     let is_it = |store: &&slowpath_profile::evidence::Store| {
         store.function == write.function && store.offset == write.offset
     };
     let store = context.evidence.stores.iter().find(is_it);
     let span = store.map_or_else(|| write.line.map(Span::of_line).unwrap_or_default(), |store| store.span);
-    let symbol = match keys {
+    let symbol = match keys.len() {
         0 | 1 => write.symbol(),
-        _ => format!("{}.… ({keys} names)", write.owner()),
+        names => format!("{}.… ({names} names)", write.owner()),
     };
     Cause {
         place: context.place(write.function, span),
         statement: store.map_or_else(|| told(write), statement),
         symbol,
-        how: format!("exact: it did so {}, counted inside of the process", times(counted)),
+        how: format!("it did so {}, counted inside of the process", times(counted)),
         is_exact: true,
+        times: Some(counted),
         ..Cause::default()
     }
 }

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use slowpath_profile::finding::{
-    Cause, FINDINGS_SCHEMA, Finding, Fix, Hurt, Place, Reason, RuleVerdict, Saving,
+    Cause, FINDINGS_SCHEMA, Finding, Fix, GcPauses, Hurt, Place, Reason, RuleVerdict, Saving,
 };
 
 use super::{Paths, Report};
@@ -99,6 +99,9 @@ struct Root<'a> {
     findings: Vec<FindingOut<'a>>,
     minor: Vec<FindingOut<'a>>,
     verdicts: &'a [RuleVerdict],
+    /// Where hooks timed the garbage collector.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    gc_pauses: Vec<GcPausesOut>,
 }
 
 impl<'a> Root<'a> {
@@ -116,6 +119,27 @@ impl<'a> Root<'a> {
             findings: report.all().map(|(finding, state)| out(finding, state)).collect(),
             minor: findings.minor.iter().map(|finding| out(finding, None)).collect(),
             verdicts: &findings.verdicts,
+            gc_pauses: findings.gc_pauses.iter().map(GcPausesOut::of).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct GcPausesOut {
+    generation: u32,
+    times: u64,
+    total: Quantity,
+    longest: Quantity,
+}
+
+impl GcPausesOut {
+    fn of(pauses: &GcPauses) -> Self {
+        let time = |ns: u64| Quantity::without_interval(ns as f64, "ns", pauses.times);
+        Self {
+            generation: pauses.generation,
+            times: pauses.times,
+            total: time(pauses.total_ns),
+            longest: time(pauses.longest_ns),
         }
     }
 }
@@ -226,7 +250,13 @@ struct CauseOut<'a> {
     compiled: Option<&'a str>,
     symbol: &'a str,
     how: &'a str,
+    /// `exact`, `static` or `likely`.
+    label: &'static str,
     is_exact: bool,
+    is_static: bool,
+    /// How often it did so, if it was counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    times: Option<u64>,
 }
 
 impl<'a> CauseOut<'a> {
@@ -237,7 +267,10 @@ impl<'a> CauseOut<'a> {
             compiled: cause.compiled.as_deref(),
             symbol: &cause.symbol,
             how: &cause.how,
+            label: cause.label(),
             is_exact: cause.is_exact,
+            is_static: cause.is_static,
+            times: cause.times,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use slowpath_profile::finding::{
-    Cause, Confidence, EvidenceLevel, FINDINGS_SCHEMA, Finding, Findings, Fix, Hurt, Place, Reason,
+    Cause, Confidence, EvidenceLevel, FINDINGS_SCHEMA, Finding, Findings, Fix, GcPauses, Hurt, Place, Reason,
     RuleVerdict, Saving,
 };
 
@@ -44,7 +44,24 @@ pub fn read_json(text: &str) -> Result<Findings, JsonError> {
         minor: root.minor.into_iter().map(Finding::from).collect(),
         joint: root.joint_saving.map(Saving::from),
         verdicts: root.verdicts,
+        gc_pauses: root.gc_pauses.into_iter().map(GcPauses::from).collect(),
     })
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct GcPausesIn {
+    generation: u32,
+    times: u64,
+    total: Quantity,
+    longest: Quantity,
+}
+
+impl From<GcPausesIn> for GcPauses {
+    fn from(it: GcPausesIn) -> Self {
+        let (total_ns, longest_ns) = (it.total.count(), it.longest.count());
+        Self { generation: it.generation, times: it.times, total_ns, longest_ns }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -58,6 +75,7 @@ struct Root {
     findings: Vec<FindingIn>,
     minor: Vec<FindingIn>,
     verdicts: Vec<RuleVerdict>,
+    gc_pauses: Vec<GcPausesIn>,
 }
 
 #[derive(Default, Deserialize)]
@@ -191,6 +209,7 @@ mod tests {
         let mut all = two();
         all.findings.push(named(class_out_of_tags(), HOSTILE));
         all.minor.push(polymorphic_site());
+        all.gc_pauses = vec![GcPauses { generation: 2, times: 3, total_ns: 90, longest_ns: 40 }];
         assert_eq!(read_json(&written(Format::Json, &all)).expect("our own"), all);
         let none = findings(vec![]);
         assert_eq!(read_json(&written(Format::Json, &none)).expect("our own"), none);

@@ -188,7 +188,7 @@ fn code_flow(report: &Report<'_>, finding: &Finding) -> Option<CodeFlow> {
     let cause = finding.causes.first();
     if let Some(cause) = cause {
         let text = words::plain(words::cause_parts(cause, report.paths));
-        step(&cause.place, format!("cause: {text}"));
+        step(&cause.place, format!("cause ({}): {text}", cause.label()));
     }
     // What is known of the way lies at no line of its own.
     let between = cause.map_or(&first.place, |cause| &cause.place);

@@ -152,6 +152,7 @@ pub fn findings(list: Vec<Finding>) -> Findings {
         findings: list,
         minor: Vec::new(),
         verdicts,
+        gc_pauses: Vec::new(),
     }
 }
 

@@ -110,7 +110,10 @@ pub(super) fn facts(finding: &Finding, paths: &Paths) -> Vec<Fact> {
         let more = format!("and {} more places", finding.hurts.len() - MAX_HURTS);
         facts.push(Fact::new("hurts", vec![Text(more)]));
     }
-    facts.extend(finding.causes.iter().map(|cause| Fact::new("caused by", cause_parts(cause, paths))));
+    facts.extend(finding.causes.iter().map(|cause| {
+        let label = [Text(format!("({}) ", cause.label()))];
+        Fact::new("caused by", label.into_iter().chain(cause_parts(cause, paths)).collect())
+    }));
     if finding.causes.is_empty() {
         facts.push(Fact::new("caused by", vec![Text("not known".into())]));
     }

@@ -209,7 +209,8 @@ pub(super) fn cause_in_body(
         compiled: known.then_some(compiled),
         symbol: format!("{}.{name}", ty.full_name()),
         how: if known { how.into() } else { format!("in the body of class {}: {how}", ty.name) },
-        is_exact: false,
+        is_static: true,
+        ..Cause::default()
     }
 }
 
@@ -230,6 +231,7 @@ pub(super) fn cause_in_class(
         statement,
         symbol: ty.full_name(),
         how: if method.is_some() { "the method that runs each time".into() } else { what.into() },
+        is_static: true,
         ..Cause::default()
     })
 }

@@ -121,6 +121,7 @@ fn draft(context: &Context<'_>, idiom: &Idiom, caller: Caller, atoms: Vec<u32>) 
     draft.causes.push(Cause {
         place: place.clone(),
         how: format!("the call of {}", idiom.what),
+        is_static: true,
         ..Cause::default()
     });
     draft.charges.push(Charge {

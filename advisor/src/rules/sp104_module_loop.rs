@@ -114,6 +114,7 @@ fn replaced(context: &Context<'_>, function: FunctionId, name: &str) -> Draft {
         place: place.clone(),
         statement: format!("def {name}"),
         how: "the function that hides the builtin".into(),
+        is_static: true,
         ..Cause::default()
     });
     draft.charges.push(Charge {

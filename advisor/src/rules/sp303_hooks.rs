@@ -223,7 +223,8 @@ fn definition(context: &Context<'_>, group: &Group<'_, '_>) -> Option<Cause> {
     let place: Place = context.place(function, slowpath_profile::Span::default());
     let statement = hook.map_or_else(String::new, |hook| format!("def {}", context.qualname(hook)));
     let how = if hook.is_some() { "the hook that runs" } else { "the class that has it" };
-    Some(Cause { place, statement, symbol: group.about.clone(), how: how.into(), ..Cause::default() })
+    let symbol = group.about.clone();
+    Some(Cause { place, statement, symbol, how: how.into(), is_static: true, ..Cause::default() })
 }
 
 /// Up to 3.10 nothing is specialised per class: what is seen is the time in the hooks.
@@ -257,6 +258,7 @@ fn hooks_on_stacks(context: &Context<'_>) -> Vec<Draft> {
             place: place.clone(),
             statement: format!("def {hook}"),
             how: "the hook that runs".into(),
+            is_static: true,
             ..Cause::default()
         });
         draft.charges.push(Charge {

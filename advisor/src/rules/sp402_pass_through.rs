@@ -63,6 +63,7 @@ fn draft(context: &Context<'_>, code: &CodeEvidence) -> Draft {
         place: place.clone(),
         statement: format!("def {}({takes})", name.rsplit('.').next().unwrap_or(name)),
         how: "the wrapper itself".into(),
+        is_static: true,
         ..Cause::default()
     });
     // What the callee does for long is not charged: it has frames of its own.

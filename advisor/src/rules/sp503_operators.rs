@@ -152,6 +152,7 @@ fn stepped(
         place: context.place(next, Span::default()),
         statement: "def __next__".into(),
         how: "what each step runs".into(),
+        is_static: true,
         ..Cause::default()
     });
     let charge = |extent| Charge {

@@ -112,6 +112,7 @@ fn draft(context: &Context<'_>, importer: &Importer) -> Draft {
         place: place.clone(),
         statement: "import …".into(),
         how: "the statement itself".into(),
+        is_static: true,
         ..Cause::default()
     });
     draft.charges.push(Charge {

@@ -100,6 +100,7 @@ fn draft(context: &Context<'_>, hot: &HotSite<'_>) -> Option<Draft> {
         place,
         statement: format!("….{method}(0, …)"),
         how: "the call itself".into(),
+        is_static: true,
         ..Cause::default()
     });
     Some(draft)

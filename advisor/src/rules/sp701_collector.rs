@@ -1,7 +1,8 @@
 //! SP701: time in the garbage collector.
 
-use slowpath_profile::evidence::GcFacts;
+use slowpath_profile::evidence::{ExactFacts, GcFacts, GcTotal};
 use slowpath_profile::finding::{EvidenceLevel, Place};
+use slowpath_profile::text::{pause, thousands};
 
 use crate::context::Context;
 use crate::costs::Ratio;
@@ -64,6 +65,9 @@ fn check(context: &Context<'_>) -> Verdict {
     if let Some(gc) = &context.evidence.runtime.gc {
         generations(&mut draft, gc);
     }
+    if let Some(exact) = context.evidence.exact.as_ref().filter(|exact| !exact.collections.is_empty()) {
+        pauses(&mut draft, exact);
+    }
     draft.charges.push(Charge {
         extent: Extent::Collecting,
         cost: Cost::Given(AVOIDABLE, "samples in the collector, of which freezing avoids 60-95%"),
@@ -73,6 +77,21 @@ fn check(context: &Context<'_>) -> Verdict {
         state: "walks containers".into(),
     });
     Verdict::Found(vec![draft])
+}
+
+/// What hooks in the process timed.
+fn pauses(draft: &mut Draft, exact: &ExactFacts) {
+    let of = |(generation, total): (usize, &GcTotal)| {
+        let pauses = exact.collections.iter().filter(|pause| pause.generation as usize == generation);
+        let longest = pauses.map(|pause| pause.duration_ns).max().unwrap_or(0);
+        let times = thousands(total.times);
+        let [all, longest] = [total.duration_ns, longest].map(pause);
+        format!("generation {generation} {times} times, {all} together, {longest} at most")
+    };
+    let totals = exact.collected.iter().enumerate().filter(|(_, total)| total.times > 0);
+    let text: Vec<String> = totals.map(of).collect();
+    draft.level = EvidenceLevel::Writer;
+    draft.because(EvidenceLevel::Writer, format!("timed inside of the process: {}", text.join("; ")));
 }
 
 fn generations(draft: &mut Draft, gc: &GcFacts) {

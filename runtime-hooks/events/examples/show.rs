@@ -20,5 +20,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let events = reader.events();
     let imports = events.iter().filter(|event| event.slot.is_none()).count();
     println!("{} events, {imports} imports, {} lost", events.len(), reader.lost());
+    for pause in reader.collections() {
+        println!("{pause:?}");
+    }
+    println!("{} collections lost", reader.lost_collections());
     Ok(())
 }

@@ -3,7 +3,7 @@
 /// The first word of a file that is complete.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"SLOWEVT1");
 /// Version of this layout.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// Most slots.
 pub const SLOTS: usize = 8192;
@@ -16,6 +16,11 @@ pub const TEXT: usize = 2 << 20;
 /// Entries of the ring; a power of two.
 pub const RING: usize = 8192;
 
+/// Entries of the ring of collections; a power of two.
+pub const COLLECTIONS: usize = 4096;
+/// Generations of the garbage collector.
+pub const GENERATIONS: usize = 3;
+
 /// Words of the header.
 pub const HEADER_WORDS: usize = 512;
 /// Words of a slot: one cache line.
@@ -26,6 +31,8 @@ pub const CODE_WORDS: usize = 4;
 pub const OBJECT_WORDS: usize = 4;
 /// Words of an entry of the ring.
 pub const EVENT_WORDS: usize = 16;
+/// Words of a collection.
+pub const COLLECTION_WORDS: usize = 8;
 /// Frames of a stack in an event.
 pub const FRAMES: usize = 8;
 
@@ -37,8 +44,10 @@ pub const CODES_AT: usize = SLOTS_AT + SLOTS * SLOT_WORDS;
 pub const OBJECTS_AT: usize = CODES_AT + CODES * CODE_WORDS;
 /// Where the ring begins.
 pub const RING_AT: usize = OBJECTS_AT + OBJECTS * OBJECT_WORDS;
+/// Where the ring of collections begins.
+pub const COLLECTIONS_AT: usize = RING_AT + RING * EVENT_WORDS;
 /// Where the text begins.
-pub const TEXT_AT: usize = RING_AT + RING * EVENT_WORDS;
+pub const TEXT_AT: usize = COLLECTIONS_AT + COLLECTIONS * COLLECTION_WORDS;
 /// Length of the file in bytes.
 pub const FILE_LEN: usize = TEXT_AT * 8 + TEXT;
 
@@ -82,6 +91,12 @@ pub mod header {
     pub const TEXT_FULL: usize = 18;
     /// A mask of [`super::watcher`]s that the interpreter refused.
     pub const REFUSED: usize = 19;
+    /// Collections that were ever put into their ring.
+    pub const COLLECTIONS: usize = 20;
+    /// Collections of each generation, the youngest first: [`super::GENERATIONS`] words.
+    pub const COLLECTED: usize = 21;
+    /// Nanoseconds that they took: [`super::GENERATIONS`] words.
+    pub const COLLECTING_NS: usize = 24;
 }
 
 /// What became of the hooks.
@@ -114,6 +129,8 @@ pub mod watcher {
     pub const FUNCTION: u64 = 4;
     /// `PyCode_AddWatcher`.
     pub const CODE: u64 = 8;
+    /// An entry of `gc.callbacks`.
+    pub const COLLECTIONS: u64 = 16;
 }
 
 /// What was written. The first ones are `PyDict_WatchEvent`.
@@ -217,6 +234,22 @@ pub mod event {
     pub const DEPTH: usize = 5;
     /// The frames, the innermost first: number of the code (high half), line (low half).
     pub const FRAMES: usize = 6;
+}
+
+/// Words of a collection.
+pub mod collection {
+    /// Twice the number of the collection from 1, less one while it is being written.
+    pub const SEQUENCE: usize = 0;
+    /// `CLOCK_MONOTONIC` in nanoseconds when it began.
+    pub const START: usize = 1;
+    /// Nanoseconds until it ended.
+    pub const DURATION: usize = 2;
+    /// Native thread id (low half), generation (high half).
+    pub const THREAD: usize = 3;
+    /// Objects that were freed.
+    pub const FREED: usize = 4;
+    /// Objects that are garbage and could not be freed.
+    pub const UNCOLLECTABLE: usize = 5;
 }
 
 /// Two halves of a word.

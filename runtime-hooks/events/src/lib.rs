@@ -9,7 +9,9 @@
 //!   with an exact count;
 //! - *codes* and *objects*, the tables that slots refer to, and *text*, which has the names of all three;
 //! - a ring of single events: the first of each slot and every one whose number is a power of two, with
-//!   time, thread and a short stack; imports.
+//!   time, thread and a short stack; imports;
+//! - a ring of runs of the garbage collector, with beginning, duration, generation and what was freed; the
+//!   header counts them by generation, whatever becomes of the ring.
 //!
 //! Tables only grow; the ring overwrites its oldest entry and never waits. Words are of 8 bytes, aligned,
 //! in the byte order of the machine.
@@ -26,5 +28,6 @@
 pub mod environment;
 pub mod layout;
 mod reader;
+mod ring;
 
-pub use reader::{Bytes, Code, Event, Header, Object, Problem, Reader, Slot};
+pub use reader::{Bytes, Code, Collection, Event, Header, Object, Problem, Reader, Slot};

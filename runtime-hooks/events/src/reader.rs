@@ -3,11 +3,10 @@
 use std::fmt;
 
 use crate::layout::*;
+use crate::ring::{Ring, row, words};
 
 /// Longest text that is read: longer names are cut by the writer.
 const MAX_TEXT: usize = 1024;
-/// An entry that is being written is tried again so often.
-const TRIES: u32 = 3;
 
 /// Where the bytes of the file are.
 pub trait Bytes {
@@ -84,6 +83,10 @@ pub struct Header {
     pub text_full: bool,
     /// Watchers that the interpreter refused, bits of [`watcher`].
     pub refused: u64,
+    /// Collections of each generation, the youngest first.
+    pub collected: [u64; GENERATIONS],
+    /// Nanoseconds that they took.
+    pub collecting_ns: [u64; GENERATIONS],
 }
 
 /// A kind of write that was seen.
@@ -150,19 +153,39 @@ pub struct Event {
     pub frames: Vec<(u32, u32)>,
 }
 
+/// One run of the garbage collector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collection {
+    /// `CLOCK_MONOTONIC` in nanoseconds when it began.
+    pub start_ns: u64,
+    /// Nanoseconds until it ended.
+    pub duration_ns: u64,
+    /// The oldest generation that was collected.
+    pub generation: u32,
+    /// Native thread id.
+    pub thread: u32,
+    /// Objects that were freed.
+    pub freed: u64,
+    /// Objects that are garbage and could not be freed.
+    pub uncollectable: u64,
+}
+
 /// Reads one file.
 #[derive(Debug)]
 pub struct Reader<B> {
     bytes: B,
-    /// Number of the next event, from 0.
-    next: u64,
-    lost: u64,
+    events: Ring,
+    collections: Ring,
 }
 
 impl<B: Bytes> Reader<B> {
     /// A reader of a file that is complete.
     pub fn new(bytes: B) -> Result<Self, Problem> {
-        let reader = Self { bytes, next: 0, lost: 0 };
+        let reader = Self {
+            bytes,
+            events: Ring::new(RING_AT, RING, EVENT_WORDS, header::RING),
+            collections: Ring::new(COLLECTIONS_AT, COLLECTIONS, COLLECTION_WORDS, header::COLLECTIONS),
+        };
         if reader.word(header::MAGIC) != Some(MAGIC) {
             return Err(Problem::NotReady);
         }
@@ -174,7 +197,12 @@ impl<B: Bytes> Reader<B> {
 
     /// Events that were overwritten before they could be read, or were never whole.
     pub fn lost(&self) -> u64 {
-        self.lost
+        self.events.lost
+    }
+
+    /// The same of collections.
+    pub fn lost_collections(&self) -> u64 {
+        self.collections.lost
     }
 
     /// The counters.
@@ -193,6 +221,8 @@ impl<B: Bytes> Reader<B> {
             interpreters: word(header::INTERPRETERS),
             text_full: word(header::TEXT_FULL) != 0,
             refused: word(header::REFUSED),
+            collected: std::array::from_fn(|generation| word(header::COLLECTED + generation)),
+            collecting_ns: std::array::from_fn(|generation| word(header::COLLECTING_NS + generation)),
         }
     }
 
@@ -237,36 +267,15 @@ impl<B: Bytes> Reader<B> {
 
     /// The events since the last call, at most as many as the ring has entries.
     pub fn events(&mut self) -> Vec<Event> {
-        let Some(head) = self.word(header::RING) else { return Vec::new() };
-        if head < self.next {
-            // Counters do not go back: the file is not what it was.
-            self.next = head;
-            return Vec::new();
-        }
-        let first = head.saturating_sub(RING as u64).max(self.next);
-        self.lost = self.lost.saturating_add(first - self.next);
-        let mut events = Vec::new();
-        for number in first..head {
-            match self.event(number) {
-                Some(event) => events.push(event),
-                None => self.lost = self.lost.saturating_add(1),
-            }
-        }
-        self.next = head;
-        events
+        let rows = self.events.take(&self.bytes);
+        rows.iter().map(|row| self.event(row)).collect()
     }
 
-    fn event(&self, number: u64) -> Option<Event> {
-        let at = RING_AT + (number as usize % RING) * EVENT_WORDS;
-        let whole = number.checked_add(1)?.checked_mul(2)?;
-        let row = (0..TRIES).find_map(|_| {
-            let row = self.words::<EVENT_WORDS>(at)?;
-            (row[event::SEQUENCE] == whole && self.word(at) == Some(whole)).then_some(row)
-        })?;
+    fn event(&self, row: &[u64; EVENT_WORDS]) -> Event {
         let (kind, thread) = halves(row[event::THREAD]);
         let is_import = kind == u32::from(kind::IMPORT);
         let depth = (row[event::DEPTH] as usize).min(FRAMES);
-        Some(Event {
+        Event {
             time_ns: row[event::TIME],
             thread,
             kind: kind as u8,
@@ -274,7 +283,24 @@ impl<B: Bytes> Reader<B> {
             name: if is_import { self.text(row[event::SUBJECT]) } else { String::new() },
             number: row[event::NUMBER],
             frames: row[event::FRAMES..][..depth].iter().map(|word| halves(*word)).collect(),
-        })
+        }
+    }
+
+    /// The collections since the last call, at most as many as their ring has entries.
+    pub fn collections(&mut self) -> Vec<Collection> {
+        let rows: Vec<[u64; COLLECTION_WORDS]> = self.collections.take(&self.bytes);
+        let collection = |row: &[u64; COLLECTION_WORDS]| {
+            let (generation, thread) = halves(row[collection::THREAD]);
+            Collection {
+                start_ns: row[collection::START],
+                duration_ns: row[collection::DURATION],
+                generation,
+                thread,
+                freed: row[collection::FREED],
+                uncollectable: row[collection::UNCOLLECTABLE],
+            }
+        };
+        rows.iter().map(collection).collect()
     }
 
     fn text(&self, place: u64) -> String {
@@ -304,22 +330,12 @@ impl<B: Bytes> Reader<B> {
     }
 
     fn words<const N: usize>(&self, at: usize) -> Option<[u64; N]> {
-        let mut bytes = [0; EVENT_WORDS * 8];
-        let bytes = &mut bytes[..N * 8];
-        self.bytes.copy(at * 8, bytes).then(|| row(bytes))
+        words(&self.bytes, at)
     }
 
     fn word(&self, at: usize) -> Option<u64> {
         self.words::<1>(at).map(|words| words[0])
     }
-}
-
-fn row<const N: usize>(bytes: &[u8]) -> [u64; N] {
-    let mut words = [0; N];
-    for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(8)) {
-        *word = bytes.try_into().map_or(0, u64::from_ne_bytes);
-    }
-    words
 }
 
 #[cfg(test)]

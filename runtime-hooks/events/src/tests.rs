@@ -28,6 +28,14 @@ fn file() -> Vec<u8> {
     set(RING_AT + event::NUMBER, 1);
     set(RING_AT + event::DEPTH, 1);
     set(RING_AT + event::FRAMES, pair(0, 12));
+    set(header::COLLECTIONS, 1);
+    set(header::COLLECTED + 2, 1);
+    set(header::COLLECTING_NS + 2, 500);
+    set(COLLECTIONS_AT + collection::SEQUENCE, 2);
+    set(COLLECTIONS_AT + collection::START, 90);
+    set(COLLECTIONS_AT + collection::DURATION, 500);
+    set(COLLECTIONS_AT + collection::THREAD, pair(2, 41));
+    set(COLLECTIONS_AT + collection::FREED, 8);
     let text = b"rateapp.pyApp.main";
     file[TEXT_AT * 8..][..text.len()].copy_from_slice(text);
     file
@@ -53,6 +61,17 @@ fn what_is_written_is_read() {
     assert_eq!(events.len(), 1);
     assert_eq!((events[0].thread, events[0].time_ns, &events[0].frames[..]), (41, 99, &[(0, 12)][..]));
     assert!(reader.events().is_empty() && reader.lost() == 0);
+    let pause = Collection {
+        start_ns: 90,
+        duration_ns: 500,
+        generation: 2,
+        thread: 41,
+        freed: 8,
+        ..Collection::default()
+    };
+    assert_eq!(reader.collections(), [pause]);
+    assert!(reader.collections().is_empty() && reader.lost_collections() == 0);
+    assert_eq!((reader.header().collected, reader.header().collecting_ns), ([0, 0, 1], [0, 0, 500]));
 }
 
 #[test]
@@ -84,13 +103,27 @@ fn overwritten_and_torn_events_are_counted() {
     assert_eq!((reader.events().len(), reader.lost()), (RING - 1, 11));
 }
 
+#[test]
+fn overwritten_collections_are_counted() {
+    let mut file = file();
+    let mut set = |at: usize, word: u64| file[at * 8..][..8].copy_from_slice(&word.to_ne_bytes());
+    let all = 3 * COLLECTIONS as u64 + 5;
+    set(header::COLLECTIONS, all);
+    for number in all - COLLECTIONS as u64..all {
+        set(COLLECTIONS_AT + (number as usize % COLLECTIONS) * COLLECTION_WORDS, 2 * (number + 1));
+    }
+    let mut reader = Reader::new(file).unwrap();
+    assert_eq!(reader.collections().len(), COLLECTIONS);
+    assert_eq!(reader.lost_collections(), 2 * COLLECTIONS as u64 + 5);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn nothing_that_a_target_writes_can_hurt(
         words in prop::collection::vec((0..TEXT_AT, prop_oneof![any::<u64>(), 0..20_000u64]), 1..200),
-        counts in prop::collection::vec(any::<u64>(), 12),
+        counts in prop::collection::vec(any::<u64>(), 25),
         len in prop_oneof![Just(FILE_LEN), 0..FILE_LEN],
     ) {
         let mut file = file();
@@ -113,6 +146,8 @@ proptest! {
             }
             prop_assert!(reader.events().len() <= RING);
             prop_assert!(reader.events().is_empty());
+            prop_assert!(reader.collections().len() <= COLLECTIONS);
+            prop_assert!(reader.collections().is_empty());
         }
     }
 }

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use slowpath_events::layout::{FILE_LEN, MAGIC, RING, SLOTS, VERSION, header};
+use slowpath_events::layout::{COLLECTIONS, FILE_LEN, MAGIC, RING, SLOTS, VERSION, header};
 use slowpath_events::{Bytes, Reader};
 
 /// A file of zeros with some words in it, cut short.
@@ -51,4 +51,5 @@ fuzz_target!(|data: &[u8]| {
         reader.object(slot.object);
     }
     assert!(reader.events().len() <= RING);
+    assert!(reader.collections().len() <= COLLECTIONS);
 });

@@ -135,6 +135,24 @@ pub struct Cause {
     pub how: String,
     /// Whether it was observed (a hook's event), not inferred.
     pub is_exact: bool,
+    /// Whether it is a fact of the code itself (the value in a class body, the method that runs): no event
+    /// makes it the cause, so there is nothing to count and nothing to infer.
+    pub is_static: bool,
+    /// How often it did so, if it was counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+}
+
+impl Cause {
+    /// How it is known, in the one word that every output says: `exact` (it was observed), `static` (it is
+    /// a fact of the code) or `likely` (it was inferred).
+    pub fn label(&self) -> &'static str {
+        match (self.is_exact, self.is_static) {
+            (true, _) => "exact",
+            (false, true) => "static",
+            (false, false) => "likely",
+        }
+    }
 }
 
 /// One link of the chain that leads from cause to hurt.
@@ -262,4 +280,21 @@ pub struct Findings {
     pub joint: Option<Saving>,
     /// What each rule concluded.
     pub verdicts: Vec<RuleVerdict>,
+    /// Runs of the garbage collector by generation, the youngest first, where hooks timed them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gc_pauses: Vec<GcPauses>,
+}
+
+/// All runs of the garbage collector of one generation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GcPauses {
+    /// The oldest generation that was collected.
+    pub generation: u32,
+    /// How often: exact.
+    pub times: u64,
+    /// Nanoseconds of all together.
+    pub total_ns: u64,
+    /// Nanoseconds of the longest that was recorded.
+    pub longest_ns: u64,
 }

@@ -93,6 +93,15 @@ pub fn seconds(value: f64) -> String {
     }
 }
 
+/// A short time, which may be less than a millisecond.
+pub fn pause(ns: u64) -> String {
+    match ns {
+        0..999_500 => format!("{:.0} us", ns as f64 / 1e3),
+        999_500..9_950_000 => format!("{:.1} ms", ns as f64 / 1e6),
+        _ => seconds(ns as f64 / 1e9),
+    }
+}
+
 /// A rate with as many digits as mean something.
 pub fn hertz(value: f64) -> String {
     match value {
@@ -128,6 +137,12 @@ pub fn share_percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_times_have_a_unit_that_fits() {
+        let told = [0, 40_400, 999_499, 999_500, 9_900_000, 12_000_000, 1_200_000_000].map(pause);
+        assert_eq!(told, ["0 us", "40 us", "999 us", "1.0 ms", "9.9 ms", "12 ms", "1.2 s"]);
+    }
 
     #[test]
     fn cutting_counts_columns_not_characters() {

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
 use rustix::time::{ClockId, clock_gettime};
-use slowpath_events::layout::{kind, object, status};
-use slowpath_events::{Code, Event, Problem, Reader, Slot};
+use slowpath_events::layout::{GENERATIONS, kind, object, status};
+use slowpath_events::{Code, Collection, Event, Problem, Reader, Slot};
 use slowpath_profile::evidence::{
-    ExactFacts, HookState, Import, ProcessEvidence, Write, WriteKind, WrittenKind,
+    ExactFacts, GcPause, GcTotal, HookState, Import, ProcessEvidence, Write, WriteKind, WrittenKind,
 };
 use slowpath_profile::{FunctionId, Tables};
 
@@ -22,6 +22,8 @@ use super::{Collector, Look};
 /// Most writes and imports in the evidence.
 const MAX_WRITES: usize = 2_000;
 const MAX_IMPORTS: usize = 4_000;
+/// Most collections in the evidence; of more, the longest.
+const MAX_PAUSES: usize = 4_000;
 /// Threads that are named of one write.
 const MAX_THREADS: usize = 8;
 /// Files of the directory that are looked at.
@@ -39,6 +41,7 @@ pub(super) struct Exact {
     begun_ns: u64,
     seen: FxHashMap<u32, Seen>,
     imports: Vec<Import>,
+    pauses: Vec<GcPause>,
     truncated: bool,
 }
 
@@ -60,6 +63,7 @@ impl Exact {
             begun_ns: 0,
             seen: FxHashMap::default(),
             imports: Vec::new(),
+            pauses: Vec::new(),
             truncated: false,
         }
     }
@@ -87,6 +91,9 @@ impl Exact {
 
     fn take_events(&mut self) {
         let Some(reader) = &mut self.reader else { return };
+        for pause in reader.collections() {
+            note_pause(&mut self.pauses, pause, self.begun_ns, MAX_PAUSES);
+        }
         for event in reader.events() {
             let time_ns = event.time_ns.saturating_sub(self.begun_ns);
             match event.slot {
@@ -202,6 +209,8 @@ impl Collector for Exact {
             native: header.native,
             lost_events: self.reader.as_ref().map_or(0, Reader::lost),
             imports: self.imports.clone(),
+            collections: longest(&self.pauses, MAX_PAUSES),
+            collected: totals(header.collected, header.collecting_ns),
             truncated: self.truncated || header.text_full,
         });
     }
@@ -297,6 +306,41 @@ fn note_import(imports: &mut Vec<Import>, event: Event, time_ns: u64) -> bool {
     has_room
 }
 
+/// Keeps a collection; of twice as many as are kept, the longest half stays.
+fn note_pause(pauses: &mut Vec<GcPause>, pause: Collection, begun_ns: u64, most: usize) {
+    if pauses.len() >= 2 * most {
+        *pauses = longest(pauses, most);
+    }
+    pauses.push(GcPause {
+        generation: pause.generation,
+        start_ns: pause.start_ns.saturating_sub(begun_ns),
+        duration_ns: pause.duration_ns,
+        freed: pause.freed,
+        uncollectable: pause.uncollectable,
+        thread: pause.thread,
+    });
+}
+
+/// The longest of them, in the order of their beginning.
+fn longest(pauses: &[GcPause], most: usize) -> Vec<GcPause> {
+    let mut kept = pauses.to_vec();
+    if kept.len() > most {
+        kept.sort_by_key(|pause| std::cmp::Reverse(pause.duration_ns));
+        kept.truncate(most);
+    }
+    kept.sort_by_key(|pause| pause.start_ns);
+    kept
+}
+
+/// All collections by generation; nothing if there was none.
+fn totals(times: [u64; GENERATIONS], took: [u64; GENERATIONS]) -> Vec<GcTotal> {
+    let total = |(times, duration_ns)| GcTotal { times, duration_ns };
+    match times.iter().all(|times| *times == 0) {
+        true => Vec::new(),
+        false => times.into_iter().zip(took).map(total).collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,6 +368,21 @@ mod tests {
         add(&mut known, &later);
         assert_eq!((known.times, known.first_ns, known.last_ns, known.at_import), (7, 50, 90, false));
         assert_eq!(known.threads, [7]);
+    }
+
+    #[test]
+    fn of_very_many_collections_the_longest_are_kept() {
+        let mut pauses = Vec::new();
+        for at in 0..100u64 {
+            // Every tenth is long.
+            let duration_ns = if at % 10 == 0 { 1_000 + at } else { at };
+            let pause = Collection { start_ns: 50 + at, duration_ns, ..Collection::default() };
+            note_pause(&mut pauses, pause, 50, 8);
+        }
+        let kept: Vec<u64> = longest(&pauses, 8).iter().map(|pause| pause.start_ns).collect();
+        assert_eq!(kept, [20, 30, 40, 50, 60, 70, 80, 90]);
+        assert_eq!(totals([0; 3], [0; 3]), []);
+        assert_eq!(totals([3, 0, 1], [30, 0, 9])[2], GcTotal { times: 1, duration_ns: 9 });
     }
 
     #[test]

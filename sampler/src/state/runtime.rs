@@ -109,7 +109,8 @@ impl RuntimeCollector {
             runtime_facts::next_keys_version(memory, places).or(facts.next_keys_version);
         facts.rare_events = runtime_facts::rare_events(memory, spec, places).or(facts.rare_events);
         if let Some(is_on) = runtime_facts::jit_is_on(memory, look.layout, spec, places) {
-            facts.jit.is_on = is_on;
+            // An interpreter that ends switches it off first.
+            facts.jit.is_on |= is_on;
             facts.jit.is_built |= is_on;
         }
         let Some(mut gc) = runtime_facts::gc(memory, spec, places) else { return };

@@ -76,8 +76,7 @@ fn place_line(theme: Theme, finding: &Finding, width: u16) -> Vec<Piece> {
     let mut line = vec![("    ".into(), Style::new())];
     line.push((theme.text(cut_middle(&safe(theme, &at), half)), Style::new()));
     if let Some(cause) = finding.causes.first() {
-        let word = if cause.is_exact { "  caused (exact) by " } else { "  caused (likely) by " };
-        line.push((word.into(), theme.faint()));
+        line.push((format!("  caused ({}) by ", cause.label()), theme.faint()));
         line.push((safe(theme, &place(&cause.place)), Style::new()));
     }
     line

@@ -1,14 +1,14 @@
 //! What happened at one moment.
 
 use serde::Serialize;
-use slowpath_profile::evidence::{ExactFacts, Import, Loss, ProcessEvidence, Site, Write};
-use slowpath_profile::text::{counted, seconds};
+use slowpath_profile::evidence::{ExactFacts, GcPause, Import, Loss, ProcessEvidence, Site, Write};
+use slowpath_profile::text::{self, counted, seconds};
 use slowpath_profile::view::slots::{Collection, Collections};
 use slowpath_profile::{FunctionId, Source};
 
 /// Losses of a specialised form that are listed; those of hot code come first.
 const MOST_DEOPTS: usize = 1_000;
-/// Imports that are listed, those that took longest, and writes, the most frequent.
+/// Imports and collections that are listed, those that took longest, and writes, the most frequent.
 const MOST_EXACT: usize = 300;
 
 /// Something that happened.
@@ -28,7 +28,18 @@ pub(crate) struct Event {
 pub(crate) fn events(collections: &Collections, source: &dyn Source, begun_ns: u64) -> Vec<Event> {
     let mut events = deopts(source, begun_ns);
     events.extend(source.evidence().iter().flat_map(|evidence| counted_inside(source, evidence, begun_ns)));
-    events.extend(collections.list().into_iter().map(collection));
+    // Where hooks timed each collection, samples of it say nothing more.
+    let timed: Vec<bool> = source
+        .threads()
+        .iter()
+        .map(|thread| {
+            let of = source.evidence().iter().filter(|evidence| evidence.process == thread.process);
+            of.filter_map(|evidence| evidence.exact.as_ref()).any(|exact| !exact.collections.is_empty())
+        })
+        .collect();
+    let sampled = collections.list().into_iter();
+    let sampled = sampled.filter(|one| timed.get(one.thread.0 as usize) != Some(&true));
+    events.extend(sampled.map(collection));
     events.sort_by_key(|event| event.time_ns);
     events
 }
@@ -71,9 +82,9 @@ fn deopts_of(source: &dyn Source, function: FunctionId, site: &Site) -> Vec<Even
     site.losses.iter().map(event).collect()
 }
 
-/// What hooks inside of the process told: imports, and when writes began.
+/// What hooks inside of the process told: imports, when writes began, collections.
 fn counted_inside(source: &dyn Source, evidence: &ProcessEvidence, begun_ns: u64) -> Vec<Event> {
-    let Some(ExactFacts { imports, writes, .. }) = &evidence.exact else { return Vec::new() };
+    let Some(ExactFacts { imports, writes, collections, .. }) = &evidence.exact else { return Vec::new() };
     let thread = |native_id: Option<u32>| {
         let mut threads = (0u32..).zip(source.threads());
         let is_it = |thread: &slowpath_profile::Thread| {
@@ -106,7 +117,27 @@ fn counted_inside(source: &dyn Source, evidence: &ProcessEvidence, begun_ns: u64
         function: i64::from(write.function.0),
         line: write.line.map_or(-1, i64::from),
     });
-    imported.chain(written).collect()
+    let paused = longest_pauses(collections, begun_ns).into_iter().map(|pause| Event {
+        time_ns: pause.start_ns,
+        thread: thread(Some(pause.thread)),
+        kind: "gc",
+        text: format!(
+            "garbage collection of generation {}, {}, {} freed",
+            pause.generation,
+            text::pause(pause.duration_ns),
+            counted(pause.freed, "object")
+        ),
+        function: -1,
+        line: -1,
+    });
+    imported.chain(written).chain(paused).collect()
+}
+
+fn longest_pauses(pauses: &[GcPause], begun_ns: u64) -> Vec<&GcPause> {
+    let mut longest: Vec<&GcPause> = pauses.iter().filter(|pause| pause.start_ns >= begun_ns).collect();
+    longest.sort_by_key(|pause| std::cmp::Reverse(pause.duration_ns));
+    longest.truncate(MOST_EXACT);
+    longest
 }
 
 #[cfg(test)]
@@ -160,13 +191,18 @@ mod tests {
         };
         let at_import = Write { at_import: true, ..write.clone() };
         let (imports, writes) = (vec![import], vec![write, at_import]);
-        profile.evidence[0].exact = Some(ExactFacts { imports, writes, ..ExactFacts::default() });
+        let pause =
+            GcPause { generation: 2, start_ns: 17, duration_ns: 3_000_000, freed: 1, ..GcPause::default() };
+        let collections = vec![pause];
+        profile.evidence[0].exact =
+            Some(ExactFacts { imports, writes, collections, ..ExactFacts::default() });
         let told = events(&Collections::default(), &profile, 0);
         let told: Vec<_> = told.iter().map(|event| (event.time_ns, event.kind, &*event.text)).collect();
         let (import, write) = ("json was imported in 2 ms", "shop.LIMIT was written, the first of 12 times");
         assert_eq!(told[0], (5, "import", import));
         assert_eq!(told[2], (15, "write", write));
-        assert_eq!(told.len(), 5, "a write at import is none");
+        assert_eq!(told[3], (17, "gc", "garbage collection of generation 2, 3.0 ms, 1 object freed"));
+        assert_eq!(told.len(), 6, "a write at import is none");
     }
 
     #[test]

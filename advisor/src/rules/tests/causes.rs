@@ -201,14 +201,15 @@ fn what_hooks_counted_is_the_cause_whatever_could_be() {
         [("jobs/loader.py", Some(30), "active = …", true), ("jobs/loader.py", Some(33), "del active", true)]
     );
     assert_eq!(finding.evidence, EvidenceLevel::Writer);
-    assert_eq!(finding.causes[0].how, "exact: it did so 90,000 times, counted inside of the process");
+    assert_eq!(finding.causes[0].how, "it did so 90,000 times, counted inside of the process");
+    assert_eq!((finding.causes[0].label(), finding.causes[0].times), ("exact", Some(90_000)));
     let why = &finding.why.last().expect("a reason").text;
     assert!(why.contains("180,001 times") && why.contains("12 writes"), "{why}");
     // Hooks that did not come up say nothing.
     case.evidence.exact = Some(ExactFacts { state: HookState::TooOld, ..exact });
     let finding = found(&case.advise(), "SP102");
     assert_run(&finding);
-    assert!(finding.causes.iter().all(|cause| !cause.is_exact));
+    assert!(finding.causes.iter().all(|cause| (cause.label(), cause.times) == ("likely", None)));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use slowpath_profile::ThreadState::{Idle, Running, WaitingForGil};
-use slowpath_profile::evidence::{OpFamily, OperandRole, Value};
+use slowpath_profile::evidence::{ExactFacts, GcPause, GcTotal, OpFamily, OperandRole, Value};
 
 use super::{found, silent};
 use crate::testing::{Case, LOOKS, generic, healthy, operand};
@@ -125,6 +125,28 @@ fn sp701_needs_more_than_the_usual_share() {
     };
     found(&collecting(300), "SP701");
     silent(&collecting(80), "SP701");
+}
+
+#[test]
+fn sp701_tells_what_hooks_timed() {
+    let mut case = program(13, &["app.py:<module>", "shop.py:load"], 400);
+    case.collecting(&["app.py:<module>", "shop.py:load"], 300);
+    let pause = |generation, duration_ns| GcPause { generation, duration_ns, ..GcPause::default() };
+    let total = |times, duration_ns| GcTotal { times, duration_ns };
+    case.evidence.exact = Some(ExactFacts {
+        collections: vec![pause(0, 40_000), pause(2, 90_000_000), pause(2, 30_000_000)],
+        collected: vec![total(1, 40_000), total(0, 0), total(2, 120_000_000)],
+        ..ExactFacts::default()
+    });
+    let findings = case.advise();
+    let why = &found(&findings, "SP701").why.last().expect("a reason").text.clone();
+    assert_eq!(
+        why,
+        "timed inside of the process: generation 0 1 times, 40 us together, 40 us at most; \
+         generation 2 2 times, 120 ms together, 90 ms at most"
+    );
+    let pauses = findings.gc_pauses[2];
+    assert_eq!((pauses.times, pauses.total_ns, pauses.longest_ns), (2, 120_000_000, 90_000_000));
 }
 
 #[test]

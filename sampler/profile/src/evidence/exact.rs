@@ -138,6 +138,37 @@ pub struct Import {
     pub thread: u32,
 }
 
+/// One run of the garbage collector, for which the thread that ran it paused, and with it all that wait for
+/// the GIL.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GcPause {
+    /// The oldest generation that was collected.
+    pub generation: u32,
+    /// Nanoseconds since the recording began.
+    pub start_ns: u64,
+    /// Nanoseconds until it ended.
+    pub duration_ns: u64,
+    /// Objects that were freed.
+    pub freed: u64,
+    /// Objects that are garbage and could not be freed.
+    pub uncollectable: u64,
+    /// Kernel id of the thread.
+    pub thread: u32,
+}
+
+/// All collections of one generation: exact, however many of them are listed.
+#[apply(_ => #[serde(skip_serializing_if = "is_default")])]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GcTotal {
+    /// How often.
+    pub times: u64,
+    /// Nanoseconds that they took.
+    pub duration_ns: u64,
+}
+
 /// What the hooks saw.
 #[apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +189,10 @@ pub struct ExactFacts {
     pub lost_events: u64,
     /// Imports, in the order of their beginning.
     pub imports: Vec<Import>,
+    /// Runs of the garbage collector in the order of their beginning; the longest, if there are very many.
+    pub collections: Vec<GcPause>,
+    /// All of them by generation, the youngest first.
+    pub collected: Vec<GcTotal>,
     /// Less frequent writes, or imports, are left out.
     pub truncated: bool,
 }

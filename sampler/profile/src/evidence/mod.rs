@@ -25,7 +25,7 @@ mod writer;
 
 pub use class_write::ClassWrite;
 pub use code::CodeEvidence;
-pub use exact::{ExactFacts, HookState, Import, Write, WriteKind, WrittenKind};
+pub use exact::{ExactFacts, GcPause, GcTotal, HookState, Import, Write, WriteKind, WrittenKind};
 pub use namespace::{KeyChange, KeyEvent, KeysFacts, KeysKind, Namespace};
 pub use object::{
     Attribute, AttributeHooks, AttributeKind, Construction, FunctionFacts, SharedKeys, TypeFacts, VersionTag,
