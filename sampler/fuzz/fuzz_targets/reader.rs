@@ -13,14 +13,15 @@ use slowpath_sampler::process::memory::{Memory, MemoryError, Range};
 use slowpath_sampler::process::recorded::RecordedMemory;
 use slowpath_sampler::snapshot::replay_through;
 
-const IMAGES: [&str; 9] = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15", "bundled"];
+/// Directories of `fixtures/memory`.
+const NAMES: [&str; 9] = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15", "bundled"];
 
 fn images() -> &'static [RecordedMemory] {
     static IMAGES: OnceLock<Vec<RecordedMemory>> = OnceLock::new();
     IMAGES.get_or_init(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/memory");
         let open = |name: &&str| std::fs::File::open(folder.join(name).join("still.slowpath-mem"));
-        IMAGES.iter().map(|name| RecordedMemory::read_from(open(name).unwrap()).unwrap()).collect()
+        NAMES.iter().map(|name| RecordedMemory::read_from(open(name).unwrap()).unwrap()).collect()
     })
 }
 
@@ -49,7 +50,7 @@ impl Memory for Torn<'_> {
 
 fuzz_target!(|data: &[u8]| {
     let [which, rest @ ..] = data else { return };
-    let image = &images()[usize::from(*which) % IMAGES.len()];
+    let image = &images()[usize::from(*which) % NAMES.len()];
     let changes = RefCell::new(rest.chunks_exact(11));
     let torn = Torn { image, changes, reads: RefCell::new(0) };
     let options = DumpOptions { locals: Some(80), blocking: false };
