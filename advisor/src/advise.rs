@@ -85,8 +85,7 @@ fn judge_all(
 fn add_pauses(pauses: &mut Vec<GcPauses>, evidence: &ProcessEvidence) {
     let Some(exact) = &evidence.exact else { return };
     for (generation, total) in (0u32..).zip(&exact.collected) {
-        let of = exact.collections.iter().filter(|pause| pause.generation == generation);
-        let longest_ns = of.map(|pause| pause.duration_ns).max().unwrap_or(0);
+        let longest_ns = exact.longest_pause_ns(generation);
         let known = pauses.iter_mut().find(|known| known.generation == generation);
         let new = GcPauses { generation, times: total.times, total_ns: total.duration_ns, longest_ns };
         match known {

@@ -60,12 +60,6 @@ pub(crate) struct Loop<'a> {
     looked_children_ns: u64,
 }
 
-/// A call takes the bundled runtime less time than it takes to copy its stack: from another core only what
-/// stands for long would be seen, and shares would be wrong.
-fn is_bundled(found: &Found) -> bool {
-    matches!(found, Found::Bundled(_))
-}
-
 impl<'a> Loop<'a> {
     pub(crate) fn new(found: Found, options: &'a SampleOptions, sink: Box<dyn BatchSink>) -> Self {
         let files = FileBudget::from_limit();
@@ -73,7 +67,9 @@ impl<'a> Loop<'a> {
         let tree = options.children.then(|| ProcessTree::new(found.pid()));
         let python = found.python();
         let seed = u64::from(found.pid()) ^ u64::from(std::process::id()) << 32;
-        let wants_same_core = options.same_core || (is_bundled(&found) && !options.blocking);
+        // A call takes the bundled runtime less time than it takes to copy its stack: from another core only what
+        // stands for long would be seen, and shares would be wrong.
+        let wants_same_core = options.same_core || (found.is_bundled() && !options.blocking);
         let first = begin(found, None, 0, &files, options, &mut recorder);
         Self {
             options,

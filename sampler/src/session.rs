@@ -132,6 +132,10 @@ pub(crate) enum Found {
 }
 
 impl Found {
+    pub(crate) fn is_bundled(&self) -> bool {
+        matches!(self, Self::Bundled(_))
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         match self {
             Self::Current(found) => found.pid,
@@ -215,7 +219,7 @@ impl Target {
 
     /// Whether it is the runtime that comes with slowpath, which has no GIL.
     pub fn is_bundled(&self) -> bool {
-        matches!(self.found, Found::Bundled(_))
+        self.found.is_bundled()
     }
 
     /// One look at all threads.

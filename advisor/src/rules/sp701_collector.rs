@@ -81,14 +81,12 @@ fn check(context: &Context<'_>) -> Verdict {
 
 /// What hooks in the process timed.
 fn pauses(draft: &mut Draft, exact: &ExactFacts) {
-    let of = |(generation, total): (usize, &GcTotal)| {
-        let pauses = exact.collections.iter().filter(|pause| pause.generation as usize == generation);
-        let longest = pauses.map(|pause| pause.duration_ns).max().unwrap_or(0);
+    let of = |(generation, total): (u32, &GcTotal)| {
         let times = thousands(total.times);
-        let [all, longest] = [total.duration_ns, longest].map(pause);
+        let [all, longest] = [total.duration_ns, exact.longest_pause_ns(generation)].map(pause);
         format!("generation {generation} {times} times, {all} together, {longest} at most")
     };
-    let totals = exact.collected.iter().enumerate().filter(|(_, total)| total.times > 0);
+    let totals = (0u32..).zip(&exact.collected).filter(|(_, total)| total.times > 0);
     let text: Vec<String> = totals.map(of).collect();
     draft.level = EvidenceLevel::Writer;
     draft.because(EvidenceLevel::Writer, format!("timed inside of the process: {}", text.join("; ")));

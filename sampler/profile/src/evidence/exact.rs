@@ -198,6 +198,14 @@ pub struct ExactFacts {
 }
 
 impl ExactFacts {
+    /// Nanoseconds of the longest collection of a generation; 0 if there was none.
+    pub fn longest_pause_ns(&self, generation: u32) -> u64 {
+        let of = self.collections.iter().filter(|pause| pause.generation == generation);
+        of.map(|pause| pause.duration_ns).max().unwrap_or(0)
+    }
+}
+
+impl ExactFacts {
     /// Whether counts can be relied on.
     pub fn is_watching(&self) -> bool {
         matches!(self.state, HookState::Watching | HookState::Stopped)
